@@ -1,0 +1,53 @@
+# Needs python3 >= 3.11, make and a package index. Everything else is set up by scripts/setup.py, which does nothing
+# when nothing changed.
+
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= ./data
+ONLY ?=
+SEEDS ?= 10000
+SETUP := $(PYTHON) scripts/setup.py
+BIN := .venv/bin
+
+# the set-up may put its own node there
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench soak lock
+
+help: ## say what can be made
+	@$(PYTHON) scripts/setup.py help Makefile
+
+setup: ## set up everything for working on wangge (venv, locked packages, Node packages, pages, Chromium)
+	@$(SETUP) all
+
+run: ## set up what is needed, prepare the demo district in DATA (./data) and serve it on PORT (8000)
+	@$(SETUP) run
+	@exec $(BIN)/wangge demo --port $(PORT) --data $(DATA)
+
+test: ## set up what is needed and run every check and test
+	@$(SETUP) all
+	@$(MAKE) --no-print-directory lint
+	cd web && npm run --silent check
+	$(BIN)/python -m pytest -n 2
+
+lint: ## style, types and import contracts of the Python code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: ## bring the Python code into the common form
+	$(BIN)/ruff check --fix-only --exit-zero .
+	$(BIN)/ruff format .
+
+bench: ## measure, each figure beside its raw limit (ONLY=name for one); writes bench/results.json
+	@$(SETUP) all
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+soak: ## the simulation over SEEDS (10000) histories
+	@$(SETUP) python
+	WANGGE_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/simulation -n 2
+
+lock: ## resolve the dependencies of pyproject.toml again and write the lock files
+	@$(SETUP) lock
