@@ -1,0 +1,460 @@
+"""Documents of the eight collections: what of a pushed document is kept, and what each reader is sent.
+
+Nothing captured is refused as a whole while its identity and its kind can be understood: valid fields are kept, the
+others are handed back for the quarantine with an issue each. The fast path is one conversion by msgspec; only a
+document with a fault is looked at field by field.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from sync.cases import shapes
+from sync.cases.catalogue import CATEGORIES, KINDS, TABLES
+from sync.cases.fields import BY_NAME, COLLECTIONS, FIELDS, PHONE_FIELDS, SECRET_FIELDS, Field
+
+__all__ = [
+    "COLLECTIONS",
+    "FIELDS",
+    "Checked",
+    "Issue",
+    "category_group",
+    "checked",
+    "display_title",
+    "mask_parties",
+    "neutral",
+    "project",
+    "strip_secret",
+]
+
+# All districts of the country keep one civil time.
+CIVIL: Final = timezone(timedelta(hours=8))
+_HALF_DAY_MS: Final = 12 * 3_600_000
+_CIVIL_OFFSET_MS: Final = 8 * 3_600_000
+NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
+_OWN_PREFIX: Final = "x_"
+
+
+class Issue(Struct, frozen=True):
+    """What is wrong with a field of a pushed document, for the phone to show."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Checked(Struct, frozen=True):
+    """A pushed document, sorted.
+
+    values: valid phone-owned fields; absent means unknown, an explicit null is kept.
+    issues: one for each refused value, and for required fields that are missing.
+    rest: refused and unknown values, for the quarantine.
+    usable: False if id or kind cannot be understood; then `reason` says why (`id_missing`, `id_shape`,
+        `kind_missing`, `kind_unknown`, …) and `rest` is the whole document.
+    """
+
+    values: dict[str, Any]
+    issues: list[Issue]
+    rest: dict[str, Any]
+    usable: bool
+    reason: str | None
+
+
+# The field that says what a document is; a row without it is no document.
+_IDENTIFYING: Final[Mapping[str, tuple[str, ...]]] = {
+    "cases": ("id", "kind"),
+    "entries": ("id", "case_id", "type"),
+    "visits": ("id",),
+    "files": ("id", "owner_id", "kind"),
+    "households": ("id",),
+    "tasks": ("id",),
+    "notices": ("id",),
+    "cells": ("id",),
+}
+
+_WIRE_MARKS: Final = ("_deleted", "_rev", "_meta", "_attachments")
+"""Written by the replicating database, not by a person: neither kept nor an issue."""
+
+
+def _pushed_shape(collection: str) -> Any:
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for field in FIELDS[collection]:
+        if field.name in _IDENTIFYING[collection]:
+            fields.append((field.name, field.shape))
+        else:
+            shape = field.shape if field.owner == "phone" else Any
+            fields.append((field.name, shape | None | UnsetType if shape is not Any else Any, UNSET))
+    names = {"class": "class_"}
+    return msgspec.defstruct(
+        f"Pushed_{collection}",
+        [(names.get(f[0], f[0]), *f[1:]) for f in fields]
+        + [(mark.replace("_", "wire_", 1), Any, UNSET) for mark in _WIRE_MARKS],  # type: ignore[misc]
+        rename={"class_": "class", **{mark.replace("_", "wire_", 1): mark for mark in _WIRE_MARKS}},
+        kw_only=True,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+_PUSHED: Final[Mapping[str, Any]] = {collection: _pushed_shape(collection) for collection in COLLECTIONS}
+_LOOKUPS: Final[Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]]] = {
+    collection: tuple((f.name, TABLES[f.table]) for f in fields if f.table)
+    for collection, fields in FIELDS.items()
+}
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    collection: tuple(f.name for f in fields if f.required and f.owner == "phone")
+    for collection, fields in FIELDS.items()
+}
+
+
+def _own(code: str) -> bool:
+    return code.startswith(_OWN_PREFIX) and len(code) > len(_OWN_PREFIX)
+
+
+def _codes_known(collection: str, doc: Mapping[str, Any]) -> bool:
+    for name, table in _LOOKUPS[collection]:
+        value = doc.get(name)
+        if value is None:
+            continue
+        if isinstance(value, list):
+            if not all(code in table or _own(code) for code in value):
+                return False
+        elif value not in table and not _own(value):
+            return False
+    return True
+
+
+def _visit_halved(values: dict[str, Any]) -> None:
+    # A visit is dated by the half-day: a minute of arrival would be a check-in.
+    at = values.get("at")
+    if isinstance(at, int):
+        values["at"] = (at + _CIVIL_OFFSET_MS) // _HALF_DAY_MS * _HALF_DAY_MS - _CIVIL_OFFSET_MS
+
+
+def _party_ids_differ(doc: Mapping[str, Any]) -> bool:
+    parties = doc.get("parties")
+    return not parties or len({party["id"] for party in parties}) == len(parties)
+
+
+def checked(collection: str, doc: dict[str, Any]) -> Checked:
+    """Sort a pushed document into what is kept and what is not; never raises for the content of a row.
+
+    Server-owned fields are left out without an issue: a phone sends back the whole document it holds.
+    """
+    try:
+        msgspec.convert(doc, _PUSHED[collection])
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
+        return _checked_field_by_field(collection, doc)
+    if not _codes_known(collection, doc) or (collection == "cases" and not _party_ids_differ(doc)):
+        return _checked_field_by_field(collection, doc)
+    for name in _REQUIRED[collection]:
+        if doc.get(name) is None:
+            return _checked_field_by_field(collection, doc)
+    phone = PHONE_FIELDS[collection]
+    values = {name: value for name, value in doc.items() if name in phone}
+    if collection == "visits":
+        _visit_halved(values)
+    return Checked(values, [], {}, usable=True, reason=None)
+
+
+def _unusable_because(collection: str, doc: Mapping[str, Any]) -> str | None:
+    for name in _IDENTIFYING[collection]:
+        value = doc.get(name)
+        if value is None:
+            return f"{name}_missing"
+        if not _fits(value, BY_NAME[collection][name].shape):
+            return f"{name}_shape" if name.endswith("id") else f"{name}_unknown"
+    return None
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    try:
+        msgspec.convert(value, shape)
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _checked_field_by_field(collection: str, doc: dict[str, Any]) -> Checked:
+    if not isinstance(doc, dict):
+        return Checked({}, [], {"document": doc}, usable=False, reason="not_an_object")
+    reason = _unusable_because(collection, doc)
+    if reason is not None:
+        return Checked({}, [], dict(doc), usable=False, reason=reason)
+    values: dict[str, Any] = {}
+    issues: list[Issue] = []
+    rest: dict[str, Any] = {}
+    by_name = BY_NAME[collection]
+    for name, value in doc.items():
+        field = by_name.get(name)
+        if field is None:
+            if name not in _WIRE_MARKS:
+                # A newer app may know more than this server: kept aside, not held against the row.
+                rest[name] = value
+                issues.append(Issue(name, "unknown_field", "此字段本系统不识别,已另存"))
+        elif field.owner == "phone":
+            _check_field(field, value, values, issues, rest)
+    for name in _REQUIRED[collection]:
+        if doc.get(name) is None:
+            issues.append(Issue(name, "missing", "缺少必填内容"))
+    if collection == "visits":
+        _visit_halved(values)
+    return Checked(values, issues, rest, usable=True, reason=None)
+
+
+def _check_field(
+    field: Field, value: Any, values: dict[str, Any], issues: list[Issue], rest: dict[str, Any]
+) -> None:
+    if value is None:
+        values[field.name] = None
+        return
+    if field.shape is shapes.Time and isinstance(value, str):
+        instant = instant_of(value)
+        if instant is not None:
+            value = instant
+    if isinstance(value, list) and field.name in _ELEMENTS:
+        _check_elements(field, value, values, issues, rest)
+        return
+    if not _fits(value, field.shape):
+        rest[field.name] = value
+        issues.append(Issue(field.name, *_why(field, value)))
+        return
+    if field.table is not None:
+        table = TABLES[field.table]
+        if isinstance(value, list):
+            unknown = [code for code in value if code not in table and not _own(code)]
+            if unknown:
+                rest[field.name] = unknown
+                issues.append(Issue(field.name, "code_unknown", f"不认识的代码:{'、'.join(unknown)[:100]}"))
+                value = [code for code in value if code not in unknown]
+        elif value not in table and not _own(value):
+            rest[field.name] = value
+            issues.append(Issue(field.name, "code_unknown", f"不认识的代码:{value}"))
+            return
+    values[field.name] = value
+
+
+def _why(field: Field, value: Any) -> tuple[str, str]:
+    """Code and sentence of an issue."""
+    if field.name == "location" and isinstance(value, dict) and value.get("crs") is None:
+        return "crs_missing", "位置没有坐标系,不能定格"
+    if isinstance(value, str) and not _fits(value[:1], field.shape) and not _fits("", field.shape):
+        return "value_invalid", "内容不合要求"
+    if isinstance(value, str | list):
+        return "too_long_or_invalid", "内容过长或不合要求"
+    return "value_invalid", "内容不合要求"
+
+
+# Lists of records: a faulty element must not take its neighbours with it.
+_ELEMENTS: Final[Mapping[str, tuple[Any, Mapping[str, Any] | None]]] = {
+    "parties": (shapes.Party, shapes.PARTY_FIELDS),
+    "prior_channels": (shapes.PriorChannel, None),
+    "needs": (shapes.Need, None),
+    "promises": (shapes.Promise, None),
+    "answers": (shapes.Answer, None),
+}
+
+
+def _check_elements(
+    field: Field, value: list[Any], values: dict[str, Any], issues: list[Issue], rest: dict[str, Any]
+) -> None:
+    shape, party_fields = _ELEMENTS[field.name]
+    limit = 100 if field.name == "parties" else 50
+    kept: list[Any] = []
+    refused: list[Any] = list(value[limit:])
+    if refused:
+        issues.append(Issue(field.name, "too_many", f"最多{limit}项"))
+    seen: set[str] = set()
+    for element in value[:limit]:
+        if party_fields is not None:
+            party, left = _checked_party(element, party_fields, seen)
+            if party is not None:
+                kept.append(party)
+                seen.add(party["id"])
+            if left:
+                refused.append(left)
+                issues.extend(
+                    Issue(f"parties.{name}", "value_invalid", "内容不合要求") for name in left if name != "id"
+                )
+                if party is None:
+                    issues.append(Issue("parties.id", "value_invalid", "当事人缺少编号或编号重复"))
+        elif _fits(element, shape):
+            kept.append(element)
+        else:
+            refused.append(element)
+            issues.append(Issue(field.name, "value_invalid", "内容不合要求"))
+    values[field.name] = kept
+    if refused:
+        rest[field.name] = refused
+
+
+def _checked_party(
+    element: Any, party_fields: Mapping[str, Any], seen: set[str]
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    if not isinstance(element, dict):
+        return None, {"value": element}
+    party_id = element.get("id")
+    if not _fits(party_id, shapes.PARTY_ID) or party_id in seen:
+        return None, dict(element)
+    kept: dict[str, Any] = {"id": party_id}
+    left: dict[str, Any] = {}
+    for name, value in element.items():
+        if name == "id":
+            continue
+        if name in party_fields and (value is None or _fits(value, party_fields[name])):
+            kept[name] = value
+        else:
+            left[name] = value
+    if left:
+        left["id"] = party_id
+    return kept, left
+
+
+def instant_of(text: str) -> int | None:
+    """Epoch milliseconds of an ISO 8601 date or time, None if it is none; without an offset it is civil time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=CIVIL)
+    millis = (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return millis if 0 <= millis <= shapes.LATEST else None
+
+
+# -- what is sent -------------------------------------------------------------------------------------------------
+
+
+def strip_secret(parties: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Parties as they may travel, and party id -> what may not.
+
+    The second is kept apart so that a phone which never saw an id number cannot erase it by pushing back.
+    """
+    wire: list[dict[str, Any]] = []
+    secret: dict[str, dict[str, Any]] = {}
+    for party in parties:
+        kept = {name: value for name, value in party.items() if name in shapes.PARTY_SECRET}
+        if kept:
+            secret[party["id"]] = kept
+            wire.append({name: value for name, value in party.items() if name not in shapes.PARTY_SECRET})
+        else:
+            wire.append(party)
+    return wire, secret
+
+
+def mask_parties(parties: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`[{id, role, name, phone}]` with the surname and the ends of the number only; the alias never travels whole."""
+    masked = []
+    for party in parties:
+        name = party.get("name") or ""
+        phone = party.get("phone") or ""
+        masked.append(
+            {
+                "id": party["id"],
+                "role": party.get("role"),
+                "name": name[:1] + "*" * (len(name) - 1) if name else None,
+                "phone": f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "****" if phone else None,
+            }
+        )
+    return masked
+
+
+FORMS: Final = ("full", "plain", "shell", "facts", "notice")
+_SHELL: Final = ("id", "cell", "status", "protection", "v")
+_FACTS: Final = ("id", "cell", "category_group", "level", "due", "supervision", "v")
+_NOTICE: Final = ("id", "code", "status", "v")
+# Sealed personal text outside cases that a reader of the plain form is not sent.
+_PLAIN_OMITS: Final[Mapping[str, frozenset[str]]] = {
+    "visits": frozenset({"notes", "companions"}),
+    "households": frozenset({"contact_name", "contact_phone", "emergency_contact", "care_note"}),
+    "files": frozenset({"transcript"}),
+}
+
+
+def project(collection: str, doc: Mapping[str, Any], form: str, *, centre: bool = False) -> dict[str, Any]:
+    """What a reader of this form is sent of a whole document: fields are left out, never masked in place.
+
+    `centre` adds `recused`, which nobody outside the centre may know of. An unknown form is a programming error.
+    """
+    if form == "full":
+        out = _whole(collection, doc, centre=centre)
+    elif form == "plain":
+        out = _whole(collection, doc, centre=centre)
+        if collection == "cases":
+            parties = out.get("parties")
+            if parties is not None:
+                out["parties"] = [
+                    {name: value for name, value in party.items() if name not in shapes.PARTY_PERSONAL}
+                    for party in parties
+                ]
+                out["parties_masked"] = mask_parties(parties)
+        else:
+            for name in _PLAIN_OMITS.get(collection, ()):
+                out.pop(name, None)
+    elif form in _NARROW:
+        out = {name: doc[name] for name in _NARROW[form] if name in doc}
+        if form == "facts" and "category_group" not in out:
+            out["category_group"] = category_group(doc.get("category"))
+    else:
+        raise ValueError(f"no such form: {form}")
+    return out
+
+
+_NARROW: Final[Mapping[str, tuple[str, ...]]] = {"shell": _SHELL, "facts": _FACTS, "notice": _NOTICE}
+
+
+def _whole(collection: str, doc: Mapping[str, Any], *, centre: bool) -> dict[str, Any]:
+    secret = SECRET_FIELDS[collection]
+    out = {name: value for name, value in doc.items() if name not in secret}
+    if collection == "cases":
+        out.pop("parties_masked", None)
+        if not centre:
+            out.pop("recused", None)
+        parties = out.get("parties")
+        if parties:
+            out["parties"] = strip_secret(parties)[0]
+    return out
+
+
+def category_group(category: str | None) -> str | None:
+    """The group of a category: `02` for `0203`, `R` for `R02`; own codes have none."""
+    if not category or _own(category):
+        return None
+    return category[:2] if category[:1].isdigit() else category[:1]
+
+
+def display_title(case: Mapping[str, Any]) -> str:
+    """The title, or one made of what is known: nobody is asked to type one."""
+    title = case.get("title")
+    if title:
+        return str(title)
+    description = (case.get("description") or "").strip()
+    if description:
+        first = description.splitlines()[0].split("。")[0]
+        return first if len(first) <= 30 else first[:29] + "…"
+    kind = KINDS.get(case.get("kind") or "")
+    category = CATEGORIES.get(case.get("category") or "")
+    words = [category.zh if category else kind.zh if kind else "未命名"]
+    if case.get("address"):
+        words.insert(0, str(case["address"])[:20])
+    return " ".join(words)
+
+
+def neutral(collection: str, doc_id: str) -> dict[str, Any]:
+    """The body of a tombstone: valid for the published schema, and the same for every document."""
+    return {"id": doc_id, **_NEUTRAL[collection], "_deleted": True}
+
+
+_NEUTRAL: Final[Mapping[str, Mapping[str, Any]]] = {
+    "cases": {"kind": "dispute", "captured_at": 0},
+    "entries": {"case_id": NIL_ID, "type": "note"},
+    "visits": {"subject_kind": "household", "at": 0},
+    "households": {},
+    "tasks": {"type": "visit_due"},
+    "files": {"owner_id": NIL_ID, "kind": "photo"},
+    "notices": {},
+    "cells": {},
+}
