@@ -1,0 +1,87 @@
+"""Three-way merge of a pushed document: base (what the phone started from), mine (pushed), theirs (the server's row).
+
+Field by field:
+
+1. absent in `mine`: unknown to the phone, `theirs` stays;
+2. `mine` equals the base: the phone did not touch it, `theirs` stays;
+3. `theirs` equals the base, or `mine`: nobody else touched it, `mine` is taken;
+4. both changed: the same device wrote it last (then `mine` is its successor), else the field's rule decides and the
+   loser goes to the ledger.
+
+Without a base a push never overwrites: it fills what is empty, the rest goes to the ledger.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from sync.cases.merge_rules import ALWAYS, MERGED_FIELDS, RULES, Conflict, Where, empty, same
+
+__all__ = ["Conflict", "Merged", "merge", "same"]
+
+
+class Merged(Struct, frozen=True):
+    """values: the phone-owned fields after the merge (all of `theirs`, with what changed); the envelope (`id`,
+    `author`, `device`, `w`) is not among them.
+    conflicts: lines for the ledger of changes.
+    changed: fields whose value differs from the server's.
+    """
+
+    values: dict[str, Any]
+    conflicts: tuple[Conflict, ...]
+    changed: frozenset[str]
+
+
+def merge(
+    collection: str,
+    base: Mapping[str, Any] | None,
+    mine: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    *,
+    same_device: Callable[[str], bool],
+) -> Merged:
+    """Merge the valid values of a push (`Checked.values`) into the server's document.
+
+    `base` must have been projected for the same reader as `mine`. `same_device(field)` says whether the pushing
+    device was the last to write that field; it is asked only where both sides changed.
+    """
+    rules = MERGED_FIELDS[collection]
+    values = {name: theirs[name] for name in rules if name in theirs}
+    conflicts: list[Conflict] = []
+    changed: set[str] = set()
+    for name, value in mine.items():
+        rule = rules.get(name)
+        if rule is None:
+            continue
+        held = theirs.get(name)
+        if same(value, held):
+            continue
+        merged, lost = (
+            _soft(name, rule, value, held)
+            if base is None
+            else _three_way(name, rule, base.get(name), value, held, same_device)
+        )
+        conflicts.extend(lost)
+        if not same(merged, held):
+            values[name] = merged
+            changed.add(name)
+    return Merged(values, tuple(conflicts), frozenset(changed))
+
+
+def _soft(name: str, rule: str, mine: Any, theirs: Any) -> tuple[Any, tuple[Conflict, ...]]:
+    if empty(theirs):
+        return mine, ()
+    if empty(mine):
+        return theirs, ()
+    return RULES[rule](None, mine, theirs, Where(name, soft=True))
+
+
+def _three_way(
+    name: str, rule: str, base: Any, mine: Any, theirs: Any, same_device: Callable[[str], bool]
+) -> tuple[Any, tuple[Conflict, ...]]:
+    if same(mine, base):
+        return theirs, ()
+    if same(theirs, base) and rule not in ALWAYS:
+        return mine, ()
+    return RULES[rule](base, mine, theirs, Where(name, successor=same_device(name)))
