@@ -1,0 +1,31 @@
+import type { Escalation } from '../api/types'
+
+/** A row for tests, whole but for what the test changes. */
+export function sample(changes: Partial<Escalation> = {}): Escalation {
+  return {
+    id: 'e1',
+    case_id: 'c1',
+    code: '涧2026-000123',
+    level: 2,
+    level_zh: '街道',
+    state: 'open',
+    opened_at: Date.UTC(2026, 10, 23, 2, 0),
+    reason_zh: '已派城关司法所,超过签收时限 4 个工作小时仍未签收',
+    reason_en: 'Dispatched to the justice office; not accepted within 4 working hours',
+    clock: 'accept',
+    due_at: Date.UTC(2026, 10, 23, 4, 0),
+    firing_key: 'accept:1:accept:street:0',
+    category_group: '01',
+    category_zh: '邻里纠纷',
+    status: 'dispatched',
+    status_zh: '已派单',
+    risk: { colour: 'orange' },
+    protection: 'normal',
+    cell: { code: '410305001001001', name: '电焊条厂家属院' },
+    handler: { unit: 'u1', unit_name: '城关司法所', user_name: null },
+    title: '三楼漏水到二楼',
+    ack: null,
+    instruction: null,
+    ...changes,
+  }
+}
