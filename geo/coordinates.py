@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from geo.points import Crs
 
 Floats: TypeAlias = NDArray[np.float64]
+Geometries: TypeAlias = NDArray[np.object_]
 Pair: TypeAlias = tuple[Floats, Floats]
 
 INVERSE_STEPS = 5
@@ -192,6 +193,10 @@ class LocalPlane(msgspec.Struct, frozen=True):
     def to_metres(self, lonlat: Floats) -> Floats:
         """(n, 2) degrees to (n, 2) metres."""
         return (lonlat - (self.lon0, self.lat0)) * (self.east_m, self.north_m)
+
+    def geometries_to_metres(self, geometries: Geometries) -> Geometries:
+        """An array of geometries in degrees, moved onto the plane."""
+        return np.asarray(shapely.transform(geometries, self.to_metres), dtype=object)
 
     def to_degrees(self, xy: Floats) -> Floats:
         """(n, 2) metres to (n, 2) degrees."""
