@@ -1,0 +1,482 @@
+"""The ladder of a case: what will be said to whom and when, and what is to be said now.
+
+`plan` is one pure function of what happened, the facts, the rules and the calendars. The tick that fires, the page
+that explains, the trial run of a draft and the nightly check all read the same plan, so they cannot disagree. `fire`
+decides one case at one instant. Three laws hold whatever the cadence of the tick:
+
+- a key (clock, epoch, ladder, rung, repeat) takes effect once, and never before its nominal instant;
+- the next due is counted from nominal instants, never from the instant of the tick;
+- a firing raises the level and nothing else: not the status, not the handler; and never lowers it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import msgspec
+
+from sync.cases.calendars import Calendar, Span, add_span
+from sync.cases.clocks import (
+    LEVEL_EVENTS,
+    CaseFacts,
+    Clock,
+    Event,
+    Segment,
+    advance,
+    clocks_of,
+    measure,
+    pause_at,
+    shift,
+)
+from sync.cases.rulesets import Ladder, RuleSet, StepRule, holds
+
+__all__ = [
+    "Ack",
+    "CaseFacts",
+    "Clock",
+    "Event",
+    "Fired",
+    "Firing",
+    "Firings",
+    "Plan",
+    "Segment",
+    "State",
+    "Step",
+    "acknowledge",
+    "dump",
+    "fire",
+    "level_of",
+    "load",
+    "next_due",
+    "opening_due",
+    "plan",
+    "ready",
+    "record",
+    "withdraw",
+]
+
+TOP_LEVEL: Final = 3
+Outcome = Literal["fired", "suppressed", "superseded", "deferred"]
+Why = Literal["", "parked", "dwell", "held", "paused"]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One rung, or one repeat of it, with the instant it is due by the rules alone (None: parked by a pause)."""
+
+    key: str
+    rule: str
+    step: str
+    clock: str
+    epoch: int
+    repeat_no: int
+    nominal_at: int | None
+    level: int
+    roles: tuple[str, ...]
+    warn: bool
+    calendar: str
+    min_dwell: Span | None
+    within: Span
+    holds_for: Span
+    on_empty: Literal["next_level", "stay"]
+    suppressed: bool
+
+
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """Clocks and rungs of a case. `ladders` are the rungs by clock, epoch and ladder, warnings apart."""
+
+    clocks: tuple[Clock, ...]
+    steps: tuple[Step, ...]
+    ladders: tuple[tuple[Clock, tuple[Step, ...], tuple[Step, ...]], ...]  # clock, warnings, level rungs by nominal
+    ruleset: RuleSet
+    calendars: Mapping[str, Calendar]
+
+
+class Fired(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rung that took effect, or was passed over for good; kept for ever."""
+
+    key: str
+    outcome: Literal["fired", "suppressed", "superseded", "withdrawn"]
+    nominal_at: int
+    fired_at: int
+    level_from: int
+    level_to: int
+
+
+class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody at a level took the case on; `until` is his promise, None if he named no time."""
+
+    level: int
+    by: str
+    at: int
+    until: int | None = None
+
+
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept of a case's escalation: one row."""
+
+    events: tuple[Event, ...] = ()
+    fired: tuple[Fired, ...] = ()
+    acks: tuple[Ack, ...] = ()
+    ruleset_version: int = 0
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """What one rung comes to now. `deferred` takes no effect and is decided again later."""
+
+    key: str
+    outcome: Outcome
+    nominal_at: int
+    level_from: int
+    level_to: int
+    warn: bool
+    to: tuple[str, ...]
+    passed_over: tuple[int, ...]
+    explain: dict[str, Any]
+
+
+class Firings(msgspec.Struct, frozen=True):
+    """The decisions of one instant, the state after them, and when to look again."""
+
+    firings: tuple[Firing, ...]
+    state: State
+    next_due: int | None
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """When a rung can take effect (None: not foreseeable), and what keeps it from its nominal instant."""
+
+    at: int | None
+    why: Why = ""
+    ack: Ack | None = None
+
+
+def plan(
+    events: Sequence[Event], facts: CaseFacts, ruleset: RuleSet, calendars: Mapping[str, Calendar]
+) -> Plan:
+    """All clocks and rungs of a case. Every open clock that has a ladder has at least one rung, armed or parked."""
+    clocks = clocks_of(events, facts, ruleset, calendars)
+    ladders = []
+    for clock in clocks:
+        if clock.state not in {"running", "paused"}:
+            continue
+        for ladder in ruleset.ladders_of.get(clock.kind, ()):
+            if ladder.when is None or holds(ladder.when, _reader(facts, clock)):
+                steps = tuple(_rungs(ladder, clock, facts, ruleset, calendars))
+                warnings = tuple(step for step in steps if step.warn)
+                raising = sorted((step for step in steps if not step.warn), key=_order)
+                ladders.append((clock, warnings, tuple(raising)))
+    steps = tuple(step for _, warnings, raising in ladders for step in (*warnings, *raising))
+    return Plan(clocks, steps, tuple(ladders), ruleset, calendars)
+
+
+def fire(state: State, plan: Plan, facts: CaseFacts, reach: Mapping[int, tuple[str, ...]], now: int) -> Firings:
+    """Decide everything that is due at `now`.
+
+    `reach` gives for each level the people who could see the case there, recused ones already left out; level 0 are
+    those who hold it. Rungs take effect in nominal order; each waits until the rung below it has had its dwell since it
+    really fired, so that after a stand-still nobody is overtaken.
+    """
+    fired = {row.key: row for row in state.fired}
+    firings: list[Firing] = []
+    level = facts.level
+    while True:
+        due = [head for head in _heads(plan, state, fired) if head[3].at is not None and head[3].at <= now]
+        if not due:
+            break
+        clock, step, rungs, _ = min(due, key=lambda head: _order(head[1]))
+        firing = _decide(plan, clock, step, rungs, fired, facts, level, reach, now)
+        level = firing.level_to
+        outcome = firing.outcome
+        if outcome == "deferred":  # cannot be: a rung that is ready is decided
+            raise AssertionError(step.key)
+        fired[step.key] = Fired(step.key, outcome, firing.nominal_at, now, firing.level_from, firing.level_to)
+        firings.append(firing)
+    firings.extend(_deferred(plan, state, fired, facts, level, now))
+    done = tuple(fired.values())
+    after = msgspec.structs.replace(state, fired=done, ruleset_version=plan.ruleset.version)
+    return Firings(tuple(firings), after, next_due(plan, after))
+
+
+def next_due(plan: Plan, state: State) -> int | None:
+    """The nearest instant at which `fire` has something to decide."""
+    fired = {row.key: row for row in state.fired}
+    return min((r.at for *_, r in _heads(plan, state, fired) if r.at is not None), default=None)
+
+
+def opening_due(
+    event: Event, facts: CaseFacts, ruleset: RuleSet, calendars: Mapping[str, Calendar]
+) -> int | None:
+    """`next_due` of a case to which nothing has happened but this one event.
+
+    Cases that came in together and look the same to the rules share the answer: a push of a hundred plans a few.
+    """
+    names = ruleset.reads.get(event.kind, ())
+    values = tuple(
+        event.args.get(name[5:]) if name.startswith("args.") else getattr(facts, name, None) for name in names
+    )
+    return _opening_due(event.kind, event.at, values, ruleset, tuple(calendars.values()))
+
+
+@lru_cache(maxsize=1024)
+def _opening_due(
+    kind: str, at: int, values: tuple[Any, ...], ruleset: RuleSet, calendars: tuple[Calendar, ...]
+) -> int | None:
+    known = dict(zip(ruleset.reads.get(kind, ()), values, strict=True))
+    args = {name[5:]: value for name, value in known.items() if name.startswith("args.") and value is not None}
+    own = {name: value for name, value in known.items() if not name.startswith("args.")}
+    blank = CaseFacts("", "", None, "", None, "", "", 0, True)
+    event = Event(kind, at, args)
+    planned = plan([event], msgspec.structs.replace(blank, **own), ruleset, {c.id: c for c in calendars})
+    return next_due(planned, State((event,)))
+
+
+def record(state: State, event: Event) -> State:
+    """The state after something happened. Fire what is due up to `event.at` first, or a met clock hides it.
+
+    An event that does not name the level carries the one the case stands at, so that later firings do not change what
+    an earlier event meant.
+    """
+    if "level" not in event.args and (level := level_of(state)):
+        event = msgspec.structs.replace(event, args={**event.args, "level": level})
+    return msgspec.structs.replace(state, events=(*state.events, event))
+
+
+def acknowledge(
+    state: State, level: int, by: str, now: int, promise_until: int | None, ruleset: RuleSet
+) -> State:
+    """Somebody at a level takes the case on (领办). Having read it is nothing; the clock runs on.
+
+    The next rung and repeats wait until the promise passes, at most as long as the ladder's `holds_for` allows.
+    """
+    ack = Ack(level, by, now, promise_until)
+    return msgspec.structs.replace(state, acks=(*state.acks, ack), ruleset_version=ruleset.version)
+
+
+def withdraw(state: State, event: Event, ruleset: RuleSet) -> tuple[State, tuple[str, ...]]:
+    """Take back firings that an event written before their nominal instant, but received later, shows to be unearned.
+
+    To be called with `event.args.captured_at` only if the phone's clock can be trusted (skew within 2 minutes at its
+    last contact, sequence unbroken); otherwise the server's time rules. The rows stay, marked; the level stays too,
+    since only a person brings it down. Returns the state and the keys whose queue rows and figures are to be mended.
+    """
+    captured = event.args.get("captured_at")
+    if not isinstance(captured, int):
+        return state, ()
+    met = {
+        kind
+        for kind in ruleset.clocks_of.get(event.kind, ())
+        if any(trigger.event == event.kind for trigger in ruleset.rules.clocks[kind].meets)
+    }
+    keys = tuple(
+        row.key
+        for row in state.fired
+        if row.outcome == "fired" and row.key.split(":", 1)[0] in met and captured < row.nominal_at <= event.at
+    )
+    rows = tuple(
+        msgspec.structs.replace(row, outcome="withdrawn") if row.key in keys else row for row in state.fired
+    )
+    return msgspec.structs.replace(state, fired=rows), keys
+
+
+def level_of(state: State) -> int:
+    """The level a case stands at by its firings and by the acts that moved it."""
+    moves = [(row.fired_at, row.level_to) for row in state.fired if row.outcome in {"fired", "withdrawn"}]
+    moves += [
+        (event.at, int(event.args.get("level", 0))) for event in state.events if event.kind in LEVEL_EVENTS
+    ]
+    return max(moves, key=lambda move: move[0])[1] if moves else 0
+
+
+def dump(state: State) -> bytes:
+    """The state as the bytes of its row."""
+    return msgspec.json.encode(state)
+
+
+def load(row: bytes) -> State:
+    """The state from the bytes of its row."""
+    return msgspec.json.decode(row, type=State)
+
+
+def ready(plan: Plan, state: State, step: Step) -> Ready:
+    """When a rung can take effect given what has fired and who has taken the case on, and what holds it back."""
+    fired = {row.key: row for row in state.fired}
+    for clock, warnings, raising in plan.ladders:
+        if step in warnings or step in raising:
+            return _ready(plan, state, clock, step, raising, fired)
+    return Ready(None, "parked")
+
+
+# ---- planning
+
+
+def _reader(facts: CaseFacts, clock: Clock) -> Any:
+    return lambda name: clock.args.get(name[5:]) if name.startswith("args.") else getattr(facts, name, None)
+
+
+def _order(step: Step) -> tuple[bool, int, int, str]:
+    return (step.nominal_at is None, step.nominal_at or 0, step.level, step.key)
+
+
+def _rungs(
+    ladder: Ladder, clock: Clock, facts: CaseFacts, ruleset: RuleSet, calendars: Mapping[str, Calendar]
+) -> Iterator[Step]:
+    suppressed = ladder.suppress is not None and holds(ladder.suppress, _reader(facts, clock))
+    ack = below = ruleset.rules.ack
+    for rung in ladder.steps:
+        ack = rung.ack or ack
+        base = _base_instant(rung, clock, ladder, calendars)
+        for number in range(1 + (rung.repeat.max if rung.repeat else 0)):
+            if number and rung.repeat and base is not None:
+                base = add_span(calendars[ladder.calendar], base, rung.repeat.every)
+            yield Step(
+                key=f"{clock.kind}:{clock.epoch}:{ladder.id}:{rung.id}:{number}",
+                rule=ladder.id,
+                step=rung.id,
+                clock=clock.kind,
+                epoch=clock.epoch,
+                repeat_no=number,
+                nominal_at=None if base is None else shift(clock, calendars[clock.calendar], base),
+                level=rung.level,
+                roles=rung.to,
+                warn=rung.warn,
+                calendar=ladder.calendar,
+                min_dwell=rung.min_dwell,
+                within=ack.within,
+                holds_for=ack.holds_for if number else below.holds_for,
+                on_empty=rung.on_empty,
+                suppressed=suppressed,
+            )
+        below = ack
+
+
+def _base_instant(
+    rung: StepRule, clock: Clock, ladder: Ladder, calendars: Mapping[str, Calendar]
+) -> int | None:
+    """The instant of a rung counted without pauses."""
+    if clock.base_due_at is None:
+        return None
+    at = clock.base_due_at
+    if rung.at.percent != 100:
+        calendar = calendars[clock.calendar]
+        budget = measure(calendar, clock.office, clock.anchor_at, at)
+        at = advance(calendar, clock.office, clock.anchor_at, budget * rung.at.percent // 100)
+    return at if rung.at.offset is None else add_span(calendars[ladder.calendar], at, rung.at.offset)
+
+
+# ---- deciding
+
+
+_Head = tuple[Clock, Step, tuple[Step, ...], Ready]
+
+
+def _heads(plan: Plan, state: State, fired: Mapping[str, Fired]) -> Iterator[_Head]:
+    """The rungs that can be decided next: every open warning, and of the level rungs of a ladder the first open one."""
+    for clock, warnings, raising in plan.ladders:
+        for step in warnings:
+            if step.key not in fired:
+                yield clock, step, (*warnings, *raising), _ready(plan, state, clock, step, raising, fired)
+        first = next((step for step in raising if step.key not in fired), None)
+        if first is not None:
+            yield clock, first, raising, _ready(plan, state, clock, first, raising, fired)
+
+
+def _ready(
+    plan: Plan, state: State, clock: Clock, step: Step, raising: tuple[Step, ...], fired: Mapping[str, Fired]
+) -> Ready:
+    if step.nominal_at is None:
+        return Ready(None, "parked")
+    at = step.nominal_at
+    why: Why = ""
+    holder: Ack | None = None
+    if not step.warn:
+        calendar = plan.calendars[step.calendar]
+        if step.min_dwell is not None:
+            below = [fired[s.key].fired_at for s in raising if s.level < step.level and _took_effect(fired, s)]
+            if below and (dwelt := add_span(calendar, max(below), step.min_dwell)) > at:
+                at, why = dwelt, "dwell"
+        for ack in state.acks:
+            if ack.level >= (step.level if step.repeat_no else step.level - 1):
+                held = add_span(calendar, ack.at, step.holds_for)
+                held = held if ack.until is None else min(held, ack.until)
+                if held > at:
+                    at, why, holder = held, "held", ack
+    while (pause := pause_at(clock, at)) is not None:
+        if pause.to_at is None:
+            return Ready(None, "paused")
+        at, why = pause.to_at, "paused"
+    return Ready(at, why, holder)
+
+
+def _took_effect(fired: Mapping[str, Fired], step: Step) -> bool:
+    row = fired.get(step.key)
+    return row is not None and row.outcome == "fired"
+
+
+def _decide(
+    plan: Plan,
+    clock: Clock,
+    step: Step,
+    rungs: tuple[Step, ...],
+    fired: Mapping[str, Fired],
+    facts: CaseFacts,
+    level: int,
+    reach: Mapping[int, tuple[str, ...]],
+    now: int,
+) -> Firing:
+    nominal = step.nominal_at if step.nominal_at is not None else now
+
+    def outcome(
+        result: Outcome, why: str, to: tuple[str, ...] = (), *, at: int = level, over: tuple[int, ...] = ()
+    ) -> Firing:
+        explain = _facts_of(plan, clock, step, facts, why, now)
+        return Firing(step.key, result, nominal, level, at, step.warn, to, over, explain)
+
+    if step.suppressed:
+        return outcome("suppressed", "suppressed_by_rule")
+    if step.warn:
+        later = (s.nominal_at for s in rungs if _order(s) > _order(step))
+        if any(at is not None and at <= now for at in later):
+            return outcome("superseded", "a_later_rung_is_due")
+        return outcome("fired", "due", reach.get(step.level, ()))
+    if step.level < level:
+        return outcome("superseded", "already_higher")
+    if step.repeat_no and any(
+        fired[s.key].fired_at >= nominal for s in rungs if s.step == step.step and _took_effect(fired, s)
+    ):
+        return outcome("superseded", "just_told")
+    levels = range(step.level, (TOP_LEVEL if step.on_empty == "next_level" else step.level) + 1)
+    found = next((candidate for candidate in levels if reach.get(candidate)), None)
+    if found is None:  # nobody anywhere above: it stays where the rule put it, and the firing says that nobody was told
+        return outcome("fired", "nobody_reachable", at=step.level, over=tuple(levels))
+    return outcome("fired", "due", reach[found], at=found, over=tuple(range(step.level, found)))
+
+
+def _deferred(
+    plan: Plan, state: State, fired: Mapping[str, Fired], facts: CaseFacts, level: int, now: int
+) -> Iterator[Firing]:
+    for clock, step, _, when in _heads(plan, state, fired):
+        if step.warn or step.nominal_at is None or step.nominal_at > now:
+            continue
+        explain = _facts_of(plan, clock, step, facts, when.why, now) | {"until": when.at}
+        yield Firing(step.key, "deferred", step.nominal_at, level, level, step.warn, (), (), explain)
+
+
+def _facts_of(plan: Plan, clock: Clock, step: Step, facts: CaseFacts, why: str, now: int) -> dict[str, Any]:
+    """Why a rung was decided as it was, with the facts of that moment, as kept beside the firing."""
+    meta = plan.ruleset.rules.meta
+    return {
+        "why": why,
+        "ruleset": {"id": meta.id, "version": meta.version, "sha256": plan.ruleset.sha256},
+        "calendar": {"id": clock.calendar, "version": plan.calendars[clock.calendar].version},
+        "ladder": step.rule,
+        "rung": step.step,
+        "clock": clock.kind,
+        "epoch": clock.epoch,
+        "anchor_at": clock.anchor_at,
+        "due_at": clock.due_at,
+        "nominal_at": step.nominal_at,
+        "decided_at": now,
+        "budget": None if clock.budget is None else {"n": clock.budget.n, "unit": clock.budget.unit},
+        "roles": list(step.roles),
+        "facts": {name: getattr(facts, name) for name in facts.__struct_fields__},
+    }
