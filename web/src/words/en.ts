@@ -54,6 +54,7 @@ export const en: Words = {
     conflict: ['Things have changed', 'The queue has been loaded again.'],
     refused: ['The request was not accepted', 'Reload the page and try again.'],
   },
+  nothingYet: 'Nothing has been received yet; it comes by itself once you are connected.',
   tryAgain: 'Try again',
   signInAs: 'Sign in as somebody else',
 
@@ -61,7 +62,7 @@ export const en: Words = {
   riskWord: 'Risk',
   state: { open: 'Waiting', acked: 'Taken on', acted: 'Instructed', returned: 'Sent back', withdrawn: 'Withdrawn' },
   since: 'Here since',
-  due: 'Was due',
+  due: 'Due',
   who: 'Who has it',
   nobody: 'nobody yet',
   noDue: 'none',
