@@ -11,7 +11,6 @@ export const en: Words = {
   dark: 'Dark',
   light: 'Light',
   signOut: 'Sign out',
-  version: 'version',
   health: { ready: 'Running', starting: 'Connecting…', down: 'Cannot reach the server' },
   contract: 'Interfaces (OpenAPI)',
 

@@ -9,7 +9,6 @@ export const zh = {
   dark: '深色',
   light: '浅色',
   signOut: '退出',
-  version: '版本',
   health: { ready: '服务正常', starting: '正在连接服务…', down: '连不上服务' },
   contract: '接口说明（OpenAPI）',
 
