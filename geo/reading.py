@@ -1,0 +1,309 @@
+"""Reading a layer from a GeoJSON file as districts hand it in.
+
+The way of a file: JSON → features → coordinates → ground → parents → layer → `check`. Whatever is wrong is
+collected in a report; a file with an error makes no layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import numpy as np
+import shapely
+
+from geo import checks
+from geo.cells import Area, Bbox, Cell, Kind, Layer, Level
+from geo.coordinates import convert, shifted_share
+from geo.faults import Fault, FaultCode, Report, error, report_of, warning
+from geo.points import Crs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CODE_DIGITS = 15  # 6 county + 3 street + 3 community + 3 cell
+PREFIXES = ((12, Level.COMMUNITY), (9, Level.STREET), (6, Level.DISTRICT))
+
+# What a GeoJSON `crs` member may name, and what we call it. Files before RFC 7946 carry one.
+_NAMED_CRS = {
+    "urn:ogc:def:crs:OGC:1.3:CRS84": Crs.WGS84,
+    "urn:ogc:def:crs:EPSG::4326": Crs.WGS84,
+    "EPSG:4326": Crs.WGS84,
+    "urn:ogc:def:crs:EPSG::4490": Crs.CGCS2000,
+    "EPSG:4490": Crs.CGCS2000,
+}
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """Which property of a feature means what.
+
+    `parents` are named from the nearest to the district, so three of them are community, street and district,
+    and a single one is the district. Without any, parents are read from the digits of a 15-digit code.
+    `parent_names` are the properties that hold those areas' names, in the same order.
+    """
+
+    code: str = "code"
+    name: str = "name"
+    kind: str = "kind"
+    parents: tuple[str, ...] = ()
+    parent_names: tuple[str, ...] = ()
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What became of a file: a layer if nothing blocks it, and the report in any case."""
+
+    layer: Layer | None
+    report: Report
+
+
+class _Feature(msgspec.Struct):
+    """A feature on its way to a cell. `label` is its code, or `#n` while it has none."""
+
+    label: str
+    code: str
+    properties: Mapping[str, Any]
+    ground: Any
+
+
+def read_geojson(
+    content: bytes,
+    crs_declared: Crs | None,
+    fields: Fields | None = None,
+    *,
+    area_names: Mapping[str, str] | None = None,
+    repair: bool = False,
+    extent: Bbox | None = None,
+    previous: Layer | None = None,
+    number: int = 1,
+    name: str = "",
+) -> Reading:
+    """Read a district's file. With `repair`, invalid rings are mended and told of as warnings.
+
+    `extent` (degrees, WGS-84) is where the district is known to lie, `previous` the layer it replaces; both
+    only sharpen the suspicion of a wrong coordinate system. `area_names` gives names by area code.
+    """
+    fields = fields or Fields()
+    faults: list[Fault] = []
+    raw = _features_of(content, crs_declared, faults)
+    if crs_declared is None or raw is None:
+        return Reading(None, report_of(faults))
+
+    features = _codes(raw, fields, faults)
+    _grounds(features, raw, faults)
+    features = [feature for feature in features if feature.ground is not None]
+    if features and not _degrees(features, extent, faults):
+        return Reading(None, report_of(faults))
+    if repair:
+        _mend(features, faults)
+    _to_wgs84(features, crs_declared)
+
+    areas = _Areas(faults, area_names or {})
+    cells = [_cell(feature, areas.parent_of(feature, fields), fields, faults) for feature in features]
+    layer = Layer.of(cells, areas.found(), number=number, name=name)
+    faults += checks.check(layer).faults
+    if previous is not None:
+        faults += checks.crs_faults(layer, crs_declared, previous)
+    report = report_of(faults)
+    return Reading(layer if report.usable else None, report)
+
+
+def _features_of(content: bytes, declared: Crs | None, faults: list[Fault]) -> list[Any] | None:
+    if declared is None:
+        faults.append(error(FaultCode.CRS_MISSING))
+    if not content.strip():
+        faults.append(error(FaultCode.FILE_EMPTY))
+        return None
+    try:
+        document = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        faults.append(error(FaultCode.JSON_MALFORMED, detail=str(problem)))
+        return None
+    features = document.get("features") if isinstance(document, dict) else None
+    if not isinstance(features, list) or document.get("type") != "FeatureCollection":
+        faults.append(error(FaultCode.NOT_A_FEATURE_COLLECTION))
+        return None
+    if not features:
+        faults.append(error(FaultCode.NO_CELLS))
+        return None
+    named = _named_crs(document)
+    if named is not None and declared is not None:
+        if named not in _NAMED_CRS:
+            faults.append(error(FaultCode.CRS_UNKNOWN, crs=named))
+        elif {_NAMED_CRS[named], declared} & {Crs.GCJ02, Crs.BD09}:
+            # WGS-84 and CGCS2000 are the same numbers; a shifted system under an unshifted name is not
+            faults.append(error(FaultCode.CRS_CONFLICT, crs=named, declared=str(declared)))
+    return features
+
+
+def _named_crs(document: dict[str, Any]) -> str | None:
+    crs = document.get("crs")
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    named = properties.get("name") if isinstance(properties, dict) else None
+    return named if isinstance(named, str) else None
+
+
+def _codes(raw: list[Any], fields: Fields, faults: list[Fault]) -> list[_Feature]:
+    features = []
+    for place, item in enumerate(raw, start=1):
+        properties = item.get("properties") if isinstance(item, dict) else None
+        properties = properties if isinstance(properties, dict) else {}
+        code = _text(properties.get(fields.code))
+        if not code:
+            faults.append(error(FaultCode.CODE_MISSING, (f"#{place}",)))
+        features.append(_Feature(code or f"#{place}", code, properties, None))
+    return features
+
+
+def _text(value: object) -> str:
+    """A property as text: many tables hold codes as numbers."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _grounds(features: list[_Feature], raw: list[Any], faults: list[Fault]) -> None:
+    for feature, item in zip(features, raw, strict=True):
+        geometry = item.get("geometry") if isinstance(item, dict) else None
+        if not isinstance(geometry, dict):
+            faults.append(error(FaultCode.GEOMETRY_MISSING, (feature.label,)))
+            continue
+        sort, coordinates = geometry.get("type"), geometry.get("coordinates")
+        if sort not in {"Polygon", "MultiPolygon"}:
+            faults.append(error(FaultCode.GEOMETRY_NOT_POLYGON, (feature.label,), type=str(sort)))
+            continue
+        try:
+            parts = coordinates if sort == "MultiPolygon" else [coordinates]
+            polygons = [_polygon(rings) for rings in cast("list[Any]", parts) if rings]
+        except (TypeError, ValueError, shapely.GEOSException):
+            faults.append(error(FaultCode.COORDINATES_MALFORMED, (feature.label,)))
+            continue
+        if not polygons:
+            faults.append(error(FaultCode.GEOMETRY_EMPTY, (feature.label,)))
+            continue
+        feature.ground = polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
+
+
+def _polygon(rings: list[Any]) -> Any:
+    shell, *holes = [_ring(ring) for ring in rings]
+    return shapely.Polygon(shell, holes)
+
+
+def _ring(positions: list[Any]) -> NDArray[np.float64]:
+    # a height as third number is allowed and dropped; fewer than three corners make no ground
+    ring = np.array([(position[0], position[1]) for position in positions], dtype=np.float64)
+    if len(ring) < 4 or not np.isfinite(ring).all():  # the first corner is repeated at the end
+        raise ValueError(len(ring))
+    return ring
+
+
+def _degrees(features: list[_Feature], extent: Bbox | None, faults: list[Fault]) -> bool:
+    """Whether the coordinates can be degrees, longitude first; if not, further checks would mislead."""
+    boxes = shapely.bounds(np.array([feature.ground for feature in features], dtype=object))
+    x, y = boxes[:, [0, 2]], boxes[:, [1, 3]]
+    if np.abs(boxes).max() > 360.0:
+        faults.append(error(FaultCode.METRES_AS_DEGREES))
+        return False
+    middle_x, middle_y = x.mean(), y.mean()
+    expected = _expectation(extent)
+    if (np.abs(y).max() > 90.0 and np.abs(x).max() <= 90.0) or (
+        not expected(middle_x, middle_y) and expected(middle_y, middle_x)
+    ):
+        faults.append(error(FaultCode.AXES_SWAPPED))
+        return False
+    outside = (np.abs(x).max(axis=1) > 180.0) | (np.abs(y).max(axis=1) > 90.0)
+    off_the_earth = FaultCode.COORDINATES_OUT_OF_RANGE
+    faults += [error(off_the_earth, (features[i].label,)) for i in np.flatnonzero(outside)]
+    if extent is not None:
+        strange = (
+            (x[:, 1] < extent[0]) | (x[:, 0] > extent[2]) | (y[:, 1] < extent[1]) | (y[:, 0] > extent[3])
+        )
+        far_off = np.flatnonzero(strange & ~outside)
+        faults += [error(FaultCode.OUTSIDE_EXTENT, (features[i].label,)) for i in far_off]
+    return not outside.any()
+
+
+def _expectation(extent: Bbox | None) -> Callable[[float, float], bool]:
+    """Where the layer is expected: in the given extent, else where maps are shifted."""
+    if extent is not None:
+        west, south, east, north = extent
+        return lambda lon, lat: bool(west <= lon <= east and south <= lat <= north)
+    # Nobody swaps into the region by chance: seen from it, the swapped places are in the Arctic sea.
+    return lambda lon, lat: bool(abs(lat) <= 90.0 and shifted_share([lon], [lat])[0] > 0.0)
+
+
+def _mend(features: list[_Feature], faults: list[Fault]) -> None:
+    for feature in features:
+        if not shapely.is_valid(feature.ground):
+            after = checks.mended(feature.ground)
+            faults.append(checks.ring_fault(feature.label, feature.ground, after, made=True))
+            feature.ground = after
+
+
+def _to_wgs84(features: list[_Feature], declared: Crs) -> None:
+    if declared in {Crs.WGS84, Crs.CGCS2000}:
+        return
+
+    def earth(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(convert(lonlat[:, 0], lonlat[:, 1], declared, Crs.WGS84))
+
+    # all at once: vertices that neighbours share are the same numbers, and stay so
+    moved = shapely.transform(np.array([feature.ground for feature in features], dtype=object), earth)
+    for feature, ground in zip(features, moved, strict=True):
+        feature.ground = ground
+
+
+def _cell(feature: _Feature, parent: str, fields: Fields, faults: list[Fault]) -> Cell:
+    name = _text(feature.properties.get(fields.name))
+    if not name and fields.name in feature.properties:
+        faults.append(warning(FaultCode.NAME_MISSING, (feature.label,)))
+    kind = _text(feature.properties.get(fields.kind)) or Kind.BASIC
+    if kind not in {"basic", "dedicated"}:
+        faults.append(error(FaultCode.KIND_UNKNOWN, (feature.label,), kind=kind))
+        kind = Kind.BASIC
+    return Cell.of(feature.label, name or feature.label, parent, feature.ground, Kind(kind))
+
+
+class _Areas:
+    """The areas met while reading cells: each once, and with one parent."""
+
+    def __init__(self, faults: list[Fault], names: Mapping[str, str]) -> None:
+        self._faults = faults
+        self._names = dict(names)
+        self._levels: dict[str, Level] = {}
+        self._parents: dict[str, set[str | None]] = {}
+
+    def parent_of(self, feature: _Feature, fields: Fields) -> str:
+        """Enter the areas above a cell; its direct parent, or an empty code if it has none."""
+        if fields.parents:
+            levels = tuple(Level)[-len(fields.parents) :]
+            codes = [_text(feature.properties.get(field)) for field in fields.parents]
+            for code, field in zip(codes, fields.parent_names, strict=False):
+                self._names.setdefault(code, _text(feature.properties.get(field)))
+        elif len(feature.code) == CODE_DIGITS and feature.code.isascii() and feature.code.isdigit():
+            levels = tuple(level for _, level in PREFIXES)
+            codes = [feature.code[:digits] for digits, _ in PREFIXES]
+        else:
+            if feature.code:
+                self._faults.append(error(FaultCode.CODE_MALFORMED, (feature.label,)))
+            return ""
+        if not all(codes):
+            self._faults.append(error(FaultCode.PARENT_MISSING, (feature.label,)))
+            return ""
+        for code, level, above in zip(codes, levels, [*codes[1:], None], strict=True):
+            self._levels.setdefault(code, level)
+            self._parents.setdefault(code, set()).add(above)
+        return codes[0]
+
+    def found(self) -> list[Area]:
+        """The areas, each with its one parent; a fault for each that was given several."""
+        areas = []
+        for code, level in self._levels.items():
+            parents = sorted(self._parents[code], key=lambda parent: parent or "")
+            if len(parents) > 1:
+                told = "、".join(parent or "-" for parent in parents)
+                self._faults.append(error(FaultCode.PARENT_CONFLICT, (), area=code, parents=told))
+            areas.append(Area(code, self._names.get(code) or code, level, Kind.AREA, parents[0]))
+        return areas
