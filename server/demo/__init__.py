@@ -1,0 +1,1 @@
+"""The demo district: fictional, drawn from a seed, dated relative to today."""
