@@ -1,13 +1,13 @@
 """Office calendars and the arithmetic of working time.
 
-A calendar is data: the week, the windows of a day, the days that differ (holidays, make-up workdays) and, for each
-year, whether the official notice has been loaded (`final`) or the week alone is known (`provisional`). All instants are
-epoch milliseconds UTC; windows are milliseconds from local midnight, half-open, so 24:00 is a legal end and no minute
-belongs to two windows.
+A calendar is data: the week, the windows of a day, the days that differ (holidays, make-up workdays) and,
+for each year, whether the official notice has been loaded (`final`) or the week alone is known
+(`provisional`). All instants are epoch milliseconds UTC; windows are milliseconds from local midnight,
+half-open, so 24:00 is a legal end and no minute belongs to two windows.
 
-Spans follow the way office rules are written: `m` and `h` are wall clock, `wh` office hours, `d` natural days, `wd`
-working days. `d` and `wd` count from the day after the anchor and end at the close of the last day; `0wd` is the
-close of the working day the anchor falls in.
+Spans follow the way office rules are written: `m` and `h` are wall clock, `wh` office hours, `d` natural
+days, `wd` working days. `d` and `wd` count from the day after the anchor and end at the close of the last
+day; `0wd` is the close of the working day the anchor falls in.
 """
 
 import re
@@ -143,7 +143,7 @@ def hours_of(calendar: Calendar, day: int) -> tuple[Window, ...]:
 
 
 def has_hours(calendar: Calendar) -> bool:
-    """Whether the ordinary week opens at all. One that does not is refused by lint and counted as always open."""
+    """Whether the ordinary week opens at all; one that does not is refused by lint, counted as always open."""
     return any(calendar.week)
 
 
@@ -213,7 +213,7 @@ def between(calendar: Calendar, start: int, end: int) -> int:
 
 
 def provisional_years(calendar: Calendar, start: int, end: int) -> tuple[int, ...]:
-    """Years between two instants whose holidays are not yet known: what was counted through them may still move."""
+    """Years between two instants whose holidays are not yet known: dates counted through them may move."""
     years = range(date_of(calendar, start).year, date_of(calendar, end).year + 1)
     return tuple(year for year in years if calendar.years.get(year, calendar.other_years) == "provisional")
 
@@ -248,7 +248,10 @@ def moment_words(calendar: Calendar, at: int, lang: str) -> str:
 
 
 class _DayText(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"on": "date", "first": "from", "last": "to"}
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"on": "date", "first": "from", "last": "to"},
 ):
     kind: str
     on: date | None = None

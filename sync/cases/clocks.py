@@ -1,9 +1,9 @@
 """From what happened to a case to the clocks that run on it.
 
-A clock is one promise on one case. Its ledger of running and paused stretches follows from the events alone, so a
-clock can be worked out again at any time, under any edition of the rules, and comes out the same. An epoch is counted
-up when a clock legitimately starts over (reopened, dispatched anew after it was met, extended after it was overdue); a
-pause never does that.
+A clock is one promise on one case. Its ledger of running and paused stretches follows from the events
+alone, so a clock can be worked out again at any time, under any edition of the rules, and comes out the
+same. An epoch is counted up when a clock legitimately starts over (reopened, dispatched anew after it was
+met, extended after it was overdue); a pause never does that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,9 @@ from sync.cases.rulesets import Budget, ClockRule, RuleSet, Trigger, holds
 SUSPENDED: Final = "case.suspended"  # args: reason, until?, approved_by?
 RESUMED: Final = "case.resumed"
 EXTENDED: Final = "case.extended"  # args: clock, span or until, epoch?, by?
-LEVEL_EVENTS: Final = frozenset({"case.stepped_up", "case.sent_back", "case.reopened"})  # args.level is the new level
+LEVEL_EVENTS: Final = frozenset(
+    {"case.stepped_up", "case.sent_back", "case.reopened"}
+)  # args.level is the new level
 GONE: Final = frozenset({"merged", "voided"})
 
 
@@ -57,9 +59,9 @@ class Segment(msgspec.Struct, frozen=True):
 class Clock(msgspec.Struct, frozen=True):
     """One promise as it stands after the last event.
 
-    `base_due_at` is the due had nothing paused it, `due_at` the one that counts (None while it stands still without a
-    known end, or nothing says when it is due). `state` paused with `resumes_at` runs on by itself at that instant.
-    `office` tells whether its time is office time or wall clock.
+    `base_due_at` is the due had nothing paused it, `due_at` the one that counts (None while it stands still
+    without a known end, or nothing says when it is due). `state` paused with `resumes_at` runs on by itself
+    at that instant. `office` tells whether its time is office time or wall clock.
     """
 
     kind: str
@@ -88,7 +90,7 @@ def clocks_of(
 
 
 def shift(clock: Clock, calendar: Calendar, instant: int) -> int | None:
-    """Where an instant counted without pauses falls once the pauses are counted; None if that is not yet known."""
+    """Where an instant counted without pauses falls once they are counted; None if not yet known."""
     return _shift(calendar, clock.office, _paused(clock.segments, clock.shifts_from), instant)
 
 
@@ -250,7 +252,8 @@ class _Fold:
             return draft
         if row.since:
             draft.anchor_at = next(
-                (event.at for event in self.events if event.at > anchor and _hears((row.since,), event)), anchor
+                (event.at for event in self.events if event.at > anchor and _hears((row.since,), event)),
+                anchor,
             )
         calendar = self.calendars[row.calendar]
         due = args.get(rule.due_from) if rule.due_from else None
@@ -305,17 +308,17 @@ class _Fold:
                 continue
             if event.args.get("epoch", draft.epoch) != draft.epoch:
                 continue
-            calendar = self.calendars[draft.budget.calendar]
+            longer, calendar = draft, self.calendars[draft.budget.calendar]
             due = None if draft.due is None else _shift(calendar, draft.office, draft.pauses, draft.due)
             if due is not None and due <= event.at:
-                # Overdue already: the promise is given anew, so that its ladder can speak again when it is broken.
+                # Overdue already: the promise is given anew, so that its ladder speaks again if it is broken.
                 draft.end("cancelled", event)
-                draft = self._begin(draft.kind, draft.rule, event.at, draft.args, draft.budget, draft.round)
-                draft.due = event.at
+                longer = self._begin(draft.kind, draft.rule, event.at, draft.args, draft.budget, draft.round)
+                longer.due = event.at
             if isinstance(until, int):
-                draft.due, draft.shifts_from = until, event.at
-            elif isinstance(span, str) and draft.due is not None:
-                draft.due = add_span(calendar, draft.due, parse_span(span))
+                longer.due, longer.shifts_from = until, event.at
+            elif isinstance(span, str) and longer.due is not None:
+                longer.due = add_span(calendar, longer.due, parse_span(span))
 
     def _all_open(self) -> list[_Draft]:
         return [d for begun in self.drafts.values() for d in begun if d.state in {"running", "paused"}]
@@ -332,8 +335,10 @@ class _Fold:
         status = self.facts.status
         if draft.ended_at is None and (status in GONE or (draft.rule.needs_open and not self.facts.open)):
             state = "cancelled"
-        segments = tuple(_segments(draft)) if draft.pauses else (
-            Segment("running", draft.anchor_at, draft.ended_at),
+        segments = (
+            tuple(_segments(draft))
+            if draft.pauses
+            else (Segment("running", draft.anchor_at, draft.ended_at),)
         )
         pauses = _paused(segments, draft.shifts_from)
         return Clock(
@@ -358,7 +363,8 @@ class _Fold:
 def _hears(triggers: tuple[Trigger, ...], event: Event) -> bool:
     for trigger in triggers:
         if trigger.event == event.kind and (
-            trigger.when is None or holds(trigger.when, lambda name: event.args.get(name.removeprefix("args.")))
+            trigger.when is None
+            or holds(trigger.when, lambda name: event.args.get(name.removeprefix("args.")))
         ):
             return True
     return False

@@ -1,8 +1,8 @@
 """The ladder of a case: what will be said to whom and when, and what is to be said now.
 
-`plan` is one pure function of what happened, the facts, the rules and the calendars. The tick that fires, the page
-that explains, the trial run of a draft and the nightly check all read the same plan, so they cannot disagree. `fire`
-decides one case at one instant. Three laws hold whatever the cadence of the tick:
+`plan` is one pure function of what happened, the facts, the rules and the calendars. The tick that fires,
+the page that explains, the trial run of a draft and the nightly check all read the same plan, so they
+cannot disagree. `fire` decides one case at one instant. Three laws hold whatever the cadence of the tick:
 
 - a key (clock, epoch, ladder, rung, repeat) takes effect once, and never before its nominal instant;
 - the next due is counted from nominal instants, never from the instant of the tick;
@@ -61,7 +61,7 @@ Why = Literal["", "parked", "dwell", "held", "paused"]
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One rung, or one repeat of it, with the instant it is due by the rules alone (None: parked by a pause)."""
+    """One rung or repeat of it, and the instant it is due by the rules alone (None: parked by a pause)."""
 
     key: str
     rule: str
@@ -86,7 +86,9 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
 
     clocks: tuple[Clock, ...]
     steps: tuple[Step, ...]
-    ladders: tuple[tuple[Clock, tuple[Step, ...], tuple[Step, ...]], ...]  # clock, warnings, level rungs by nominal
+    ladders: tuple[
+        tuple[Clock, tuple[Step, ...], tuple[Step, ...]], ...
+    ]  # clock, warnings, level rungs by nominal
     ruleset: RuleSet
     calendars: Mapping[str, Calendar]
 
@@ -153,7 +155,7 @@ class Ready(msgspec.Struct, frozen=True):
 def plan(
     events: Sequence[Event], facts: CaseFacts, ruleset: RuleSet, calendars: Mapping[str, Calendar]
 ) -> Plan:
-    """All clocks and rungs of a case. Every open clock that has a ladder has at least one rung, armed or parked."""
+    """All clocks and rungs of a case; every open clock with a ladder has at least one rung, armed or parked."""
     clocks = clocks_of(events, facts, ruleset, calendars)
     ladders = []
     for clock in clocks:
@@ -169,12 +171,14 @@ def plan(
     return Plan(clocks, steps, tuple(ladders), ruleset, calendars)
 
 
-def fire(state: State, plan: Plan, facts: CaseFacts, reach: Mapping[int, tuple[str, ...]], now: int) -> Firings:
+def fire(
+    state: State, plan: Plan, facts: CaseFacts, reach: Mapping[int, tuple[str, ...]], now: int
+) -> Firings:
     """Decide everything that is due at `now`.
 
-    `reach` gives for each level the people who could see the case there, recused ones already left out; level 0 are
-    those who hold it. Rungs take effect in nominal order; each waits until the rung below it has had its dwell since it
-    really fired, so that after a stand-still nobody is overtaken.
+    `reach` gives for each level the people who could see the case there, recused ones already left out;
+    level 0 are those who hold it. Rungs take effect in nominal order; each waits until the rung below it
+    has had its dwell since it really fired, so that after a stand-still nobody is overtaken.
     """
     fired = {row.key: row for row in state.fired}
     firings: list[Firing] = []
@@ -208,7 +212,8 @@ def opening_due(
 ) -> int | None:
     """`next_due` of a case to which nothing has happened but this one event.
 
-    Cases that came in together and look the same to the rules share the answer: a push of a hundred plans a few.
+    Cases that came in together and look the same to the rules share the answer: a push of a hundred plans a
+    few.
     """
     names = ruleset.reads.get(event.kind, ())
     values = tuple(
@@ -222,7 +227,9 @@ def _opening_due(
     kind: str, at: int, values: tuple[Any, ...], ruleset: RuleSet, calendars: tuple[Calendar, ...]
 ) -> int | None:
     known = dict(zip(ruleset.reads.get(kind, ()), values, strict=True))
-    args = {name[5:]: value for name, value in known.items() if name.startswith("args.") and value is not None}
+    args = {
+        name[5:]: value for name, value in known.items() if name.startswith("args.") and value is not None
+    }
     own = {name: value for name, value in known.items() if not name.startswith("args.")}
     blank = CaseFacts("", "", None, "", None, "", "", 0, True)
     event = Event(kind, at, args)
@@ -233,8 +240,8 @@ def _opening_due(
 def record(state: State, event: Event) -> State:
     """The state after something happened. Fire what is due up to `event.at` first, or a met clock hides it.
 
-    An event that does not name the level carries the one the case stands at, so that later firings do not change what
-    an earlier event meant.
+    An event that does not name the level carries the one the case stands at, so that later firings do not
+    change what an earlier event meant.
     """
     if "level" not in event.args and (level := level_of(state)):
         event = msgspec.structs.replace(event, args={**event.args, "level": level})
@@ -246,18 +253,20 @@ def acknowledge(
 ) -> State:
     """Somebody at a level takes the case on (领办). Having read it is nothing; the clock runs on.
 
-    The next rung and repeats wait until the promise passes, at most as long as the ladder's `holds_for` allows.
+    The next rung and repeats wait until the promise passes, at most as long as the ladder's `holds_for`
+    allows.
     """
     ack = Ack(level, by, now, promise_until)
     return msgspec.structs.replace(state, acks=(*state.acks, ack), ruleset_version=ruleset.version)
 
 
 def withdraw(state: State, event: Event, ruleset: RuleSet) -> tuple[State, tuple[str, ...]]:
-    """Take back firings that an event written before their nominal instant, but received later, shows to be unearned.
+    """Take back firings that an event written before their nominal instant, received later, shows unearned.
 
-    To be called with `event.args.captured_at` only if the phone's clock can be trusted (skew within 2 minutes at its
-    last contact, sequence unbroken); otherwise the server's time rules. The rows stay, marked; the level stays too,
-    since only a person brings it down. Returns the state and the keys whose queue rows and figures are to be mended.
+    To be called with `event.args.captured_at` only if the phone's clock can be trusted (skew within 2
+    minutes at its last contact, sequence unbroken); otherwise the server's time rules. The rows stay,
+    marked; the level stays too, since only a person brings it down. Returns the state and the keys whose
+    queue rows and figures are to be mended.
     """
     captured = event.args.get("captured_at")
     if not isinstance(captured, int):
@@ -270,7 +279,9 @@ def withdraw(state: State, event: Event, ruleset: RuleSet) -> tuple[State, tuple
     keys = tuple(
         row.key
         for row in state.fired
-        if row.outcome == "fired" and row.key.split(":", 1)[0] in met and captured < row.nominal_at <= event.at
+        if row.outcome == "fired"
+        and row.key.split(":", 1)[0] in met
+        and captured < row.nominal_at <= event.at
     )
     rows = tuple(
         msgspec.structs.replace(row, outcome="withdrawn") if row.key in keys else row for row in state.fired
@@ -298,7 +309,7 @@ def load(row: bytes) -> State:
 
 
 def ready(plan: Plan, state: State, step: Step) -> Ready:
-    """When a rung can take effect given what has fired and who has taken the case on, and what holds it back."""
+    """When a rung can take effect, given what has fired and who has taken the case on, and what holds it."""
     fired = {row.key: row for row in state.fired}
     for clock, warnings, raising in plan.ladders:
         if step in warnings or step in raising:
@@ -370,7 +381,7 @@ _Head = tuple[Clock, Step, tuple[Step, ...], Ready]
 
 
 def _heads(plan: Plan, state: State, fired: Mapping[str, Fired]) -> Iterator[_Head]:
-    """The rungs that can be decided next: every open warning, and of the level rungs of a ladder the first open one."""
+    """What can be decided next: every open warning, and of a ladder's level rungs the first open one."""
     for clock, warnings, raising in plan.ladders:
         for step in warnings:
             if step.key not in fired:
@@ -391,7 +402,9 @@ def _ready(
     if not step.warn:
         calendar = plan.calendars[step.calendar]
         if step.min_dwell is not None:
-            below = [fired[s.key].fired_at for s in raising if s.level < step.level and _took_effect(fired, s)]
+            below = [
+                fired[s.key].fired_at for s in raising if s.level < step.level and _took_effect(fired, s)
+            ]
             if below and (dwelt := add_span(calendar, max(below), step.min_dwell)) > at:
                 at, why = dwelt, "dwell"
         for ack in state.acks:
@@ -446,7 +459,9 @@ def _decide(
         return outcome("superseded", "just_told")
     levels = range(step.level, (TOP_LEVEL if step.on_empty == "next_level" else step.level) + 1)
     found = next((candidate for candidate in levels if reach.get(candidate)), None)
-    if found is None:  # nobody anywhere above: it stays where the rule put it, and the firing says that nobody was told
+    if (
+        found is None
+    ):  # nobody anywhere above: it stays where the rule put it, and the firing says that nobody was told
         return outcome("fired", "nobody_reachable", at=step.level, over=tuple(levels))
     return outcome("fired", "due", reach[found], at=found, over=tuple(range(step.level, found)))
 

@@ -1,8 +1,8 @@
-"""The rules of escalation as data: which event starts which clock, how long it runs, and who is told when it runs out.
+"""The rules of escalation as data: what starts a clock, how long it runs, who hears when it runs out.
 
-People write TOML. What is stored, hashed and compared is the canonical JSON of the frozen `RuleSet`, so two texts that
-differ only in layout are one rule set. Conditions are a closed tree (field, op, value, all, any, not) and never text
-that is evaluated: a form can edit them and `rules_lint` can read them.
+People write TOML. What is stored, hashed and compared is the canonical JSON of the frozen `RuleSet`, so two
+texts that differ only in layout are one rule set. Conditions are a closed tree (field, op, value, all, any,
+not) and never text that is evaluated: a form can edit them and `rules_lint` can read them.
 """
 
 import hashlib
@@ -26,11 +26,13 @@ class RuleError(ValueError):
     """The text of a rule set cannot be understood; the message says where."""
 
 
-class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"not_": "not"}):
+class Condition(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"not_": "not"}
+):
     """One node of the tree: either `field`, `op`, `value`, or exactly one of `all`, `any`, `not`.
 
-    Fields are those of `CaseFacts`, or `args.x` for an argument of the event that started the clock. A field that is
-    unknown satisfies only `ne`, `not_in` and `present = false`.
+    Fields are those of `CaseFacts`, or `args.x` for an argument of the event that started the clock. A
+    field that is unknown satisfies only `ne`, `not_in` and `present = false`.
     """
 
     field: str | None = None
@@ -61,8 +63,9 @@ class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How long a clock runs; the first row whose condition holds counts, the last row has none.
 
-    `rounds` make a clock that starts again from the same anchor each time it is met (follow-up after 7, 30, 90 days).
-    `since` moves the anchor to the first such event after it: a case rated red in the afternoon is not late at once.
+    `rounds` make a clock that starts again from the same anchor each time it is met (follow-up after 7, 30,
+    90 days). `since` moves the anchor to the first such event after it: a case rated red in the afternoon
+    is not late at once.
     """
 
     calendar: str
@@ -75,8 +78,9 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 class ClockRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One promise. `parallel` names the event argument that keeps several clocks of the kind apart.
 
-    `due_from` and `anchor_from` name event arguments holding an instant (ms): the due itself, or where counting
-    starts. `late_zh`, `late_en` finish the sentence of a queue row and may use {holder} and {budget}.
+    `due_from` and `anchor_from` name event arguments holding an instant (ms): the due itself, or where
+    counting starts. `late_zh`, `late_en` finish the sentence of a queue row and may use {holder} and
+    {budget}.
     """
 
     zh: str
@@ -106,7 +110,7 @@ class At(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class AckRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Expected within so long after the rung fired; an acknowledgement holds the next rung for so long at most."""
+    """How soon a rung is to be taken on, and how long taking it on holds the next rung at most."""
 
     within: Span
     holds_for: Span
@@ -254,7 +258,9 @@ def _indexed(rules: Rules) -> RuleSet:
         clocks_of={event: tuple(kinds) for event, kinds in clocks_of.items()},
         ladders_of=ladders_of,
         reads={
-            event: tuple(sorted({name for kind in kinds for name in _reads(rules.clocks[kind], ladders_of[kind])}))
+            event: tuple(
+                sorted({name for kind in kinds for name in _reads(rules.clocks[kind], ladders_of[kind])})
+            )
             for event, kinds in clocks_of.items()
         },
     )
