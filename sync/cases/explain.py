@@ -297,10 +297,10 @@ def _reason(
         return "no_due"
     if now < step.nominal_at:
         return "not_due" if step.warn or reach.get(step.level) else "nobody"
-    if now < when.at and when.why in {"held", "dwell", "paused"}:
-        return when.why
     fired = {row.key for row in state.fired}
     for _, _, raising in plan.ladders:
         if step in raising and any(s.key not in fired for s in raising[: raising.index(step)]):
             return "below_first"
+    if now < when.at and when.why in {"held", "dwell", "paused"}:
+        return when.why
     return "due_now"

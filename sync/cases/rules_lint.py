@@ -139,13 +139,6 @@ def _step(where: str, step: StepRule, *, always: bool) -> Iterator[Fault]:
         yield _error("repeat_without_end", where, "重复次数须为1至20", "repeats are 1 to 20")
     if step.repeat is not None and step.repeat.every.n <= 0:
         yield _error("repeat_at_once", where, "重复间隔须为正数", "the interval of repeats must be positive")
-    if step.level > 1 and step.min_dwell is None and step.at.offset is not None:
-        yield _warning(
-            "no_dwell",
-            where,
-            "未设最短停留,停机后下级可能被越过",
-            "without dwell a stand-still overtakes the level below",
-        )
     if not always and step.at.offset is not None and step.at.offset.unit in {"m", "h"}:
         yield _warning("outside_hours", where, "可能落在非办公时间", "may land outside office hours")
 
@@ -154,6 +147,11 @@ def _order(where: str, ladder: Ladder) -> Iterator[Fault]:
     """Rungs are written from the first to the last: what stands lower must not come later."""
     for below, above in zip(ladder.steps, ladder.steps[1:], strict=False):
         first, second = _rank(below), _rank(above)
+        if above.level > below.level > 0 and above.min_dwell is None:
+            text = f"「{above.id}」未设最短停留,停机后下级会被越过"
+            yield _warning(
+                "no_dwell", where, text, f"without dwell {above.id!r} overtakes {below.id!r} after a halt"
+            )
         if second < first or above.level < below.level:
             text = f"「{above.id}」排在「{below.id}」之后却更早或更低"
             yield _error(

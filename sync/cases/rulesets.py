@@ -326,7 +326,7 @@ def _step(row: dict[str, Any]) -> dict[str, Any]:
     if isinstance(row.get("at"), str):
         found = _AT.fullmatch(row["at"])
         if found is None:
-            raise RuleError(f"rung {row.get('id')!r}: `at` is a share and an offset, like 75% or 100%+1wd")
+            raise RuleError(f"rung {row.get('id')!r}: `at` is a share and an offset, not {row['at']!r}")
         row["at"] = {"percent": int(found[1])}
         if found[3]:
             row["at"] |= _spans({"offset": f"{found[2]}{found[3]}"}, "offset")

@@ -8,6 +8,7 @@ from sync.cases.calendars import (
     HOUR,
     MINUTE,
     CalendarError,
+    Unit,
     add,
     add_office,
     between,
@@ -45,7 +46,11 @@ CLOSED = parse_calendar(
         ("2026-11-21 10:00", "0wd", "2026-11-23 17:30"),
         ("2026-10-09 10:00", "1wd", "2026-10-10 17:30"),  # a Saturday worked to make up
         ("2026-09-19 10:00", "1wd", "2026-09-20 17:30"),  # a Sunday worked to make up
-        ("2026-02-13 10:00", "2wd", "2026-02-24 17:30"),  # make-up Saturday, then nine days of Spring Festival
+        (
+            "2026-02-13 10:00",
+            "2wd",
+            "2026-02-24 17:30",
+        ),  # make-up Saturday, then nine days of Spring Festival
         ("2026-11-20 10:00", "7d", "2026-11-27 17:30"),
         ("2026-11-20 10:00", "1d", "2026-11-23 17:30"),  # natural days that end on a Saturday roll on
         ("2026-11-20 10:00", "36h", "2026-11-21 22:00"),
@@ -107,7 +112,9 @@ def test_days_that_do_not_count_are_named() -> None:
 
 def test_loading_a_notice_touches_only_what_was_counted_through_its_year() -> None:
     text = (DATA / "calendar_cn.toml").read_text("utf-8")
-    loaded = parse_calendar(text.replace("from = 2027-02-05\nto = 2027-02-08", "from = 2027-02-05\nto = 2027-02-11"))
+    loaded = parse_calendar(
+        text.replace("from = 2027-02-05\nto = 2027-02-08", "from = 2027-02-05\nto = 2027-02-11")
+    )
     assert changed_between(CHINA, loaded, at("2027-02-01 10:00"), at("2027-02-20 10:00"))
     assert not changed_between(CHINA, loaded, at("2026-11-01 10:00"), at("2026-12-20 10:00"))
     assert not changed_between(CHINA, parse_calendar(text), at("2026-01-01 10:00"), at("2028-01-01 10:00"))
@@ -141,7 +148,9 @@ def test_a_span_is_read_strictly_and_said_in_words() -> None:
             parse_span(wrong)
 
 
-instants = st.integers(at("2025-01-01 00:00") // MINUTE, at("2027-06-01 00:00") // MINUTE).map(lambda n: n * MINUTE)
+instants = st.integers(at("2025-01-01 00:00") // MINUTE, at("2027-06-01 00:00") // MINUTE).map(
+    lambda n: n * MINUTE
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -153,7 +162,7 @@ def test_office_time_that_passes_is_the_office_time_that_was_asked_for(start: in
 
 @settings(max_examples=60, deadline=None)
 @given(start=instants, n=st.integers(1, 30), unit=st.sampled_from(["wh", "d", "wd"]))
-def test_a_later_start_never_ends_earlier(start: int, n: int, unit: str) -> None:
-    first = add(CHINA, start, n, unit)  # type: ignore[arg-type]
-    second = add(CHINA, start + 90 * MINUTE, n, unit)  # type: ignore[arg-type]
+def test_a_later_start_never_ends_earlier(start: int, n: int, unit: Unit) -> None:
+    first = add(CHINA, start, n, unit)
+    second = add(CHINA, start + 90 * MINUTE, n, unit)
     assert start < first <= second

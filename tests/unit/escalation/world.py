@@ -53,7 +53,7 @@ class Case:
     facts: CaseFacts = DISPUTE
     rules: RuleSet = RULES
     reach: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: EVERYBODY)
-    state: State = State()
+    state: State = field(default_factory=State)
     calendars: Mapping[str, Any] = field(default_factory=lambda: CALENDARS)
 
     def happens(self, kind: str, when: str | int, **args: Any) -> None:
