@@ -22,7 +22,9 @@ __all__ = ["Conflict", "Merged", "merge", "same"]
 
 
 class Merged(Struct, frozen=True):
-    """values: the phone-owned fields after the merge (all of `theirs`, with what changed); the envelope (`id`,
+    """What a merge came to.
+
+    values: the phone-owned fields after the merge (all of `theirs`, with what changed); the envelope (`id`,
     `author`, `device`, `w`) is not among them.
     conflicts: lines for the ledger of changes.
     changed: fields whose value differs from the server's.

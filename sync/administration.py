@@ -1,0 +1,418 @@
+"""Works of the administrator: people, units, grants, cells, rules, settings. All go through the one door.
+
+Whatever moves visibility takes a number of the clock, so that a phone learns of it at its next pull.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from geo.cells import Area, Cell, Layer
+from geo.layer import from_geojson, geometry_of, to_geojson
+from sync import content
+from sync.batch import Batch
+from sync.cases.calendars import CalendarError, parse_calendar
+from sync.cases.catalogue import ROLES, UNIT_TYPES
+from sync.cases.rulesets import RuleError, parse_rules
+from sync.commit import Context, Work, audit_row, write
+from sync.config import DISTRICT_LEVEL, OUTSIDE, OUTSIDE_CODE
+from sync.errors import Conflict, NotFound, Unprocessable
+from sync.store import Reader, Row, Tx
+from sync.values import Collection
+
+_APART = frozenset({"admin", "auditor", "data_officer"})  # nobody may hold two of these
+
+
+def new_batch(tx: Tx, context: Context, *, actor: int | None = None, device: int | None = None) -> Batch:
+    """An empty batch at the transaction's head."""
+    return Batch(
+        tx.head(), now=context.now, chance=context.chance, keys=context.keys, actor=actor, device=device
+    )
+
+
+def _done(tx: Tx, context: Context, n: int, action: str, touched: Sequence[str] = ()) -> int:
+    """Close an administrative work: configuration raised, audit written."""
+    tx.raise_config()
+    audit_row(tx, context, n, action, touched)
+    return n
+
+
+# --- accounts --------------------------------------------------------------------------------------------------------
+
+
+def add_account(username: str, name: str, password: str, *, user_id: str | None = None) -> Work[str]:
+    """A person who can sign in; `password` is a hash. Value: the user's id. Raises ``Conflict`` for a taken name."""
+
+    def work(tx: Tx, context: Context) -> str:
+        if not username.strip() or not name.strip():
+            raise Unprocessable("帐号和姓名都要填写。")
+        if tx.find("account", {"username": username}):
+            raise Conflict(f"帐号 {username} 已经存在。")
+        identity = user_id or context.chance.uuid7(context.wall)
+        row = {
+            "id": identity,
+            "username": username,
+            "name": name,
+            "password": password,
+            "state": "active",
+            "not_before": 0,
+            "failed": 0,
+            "locked_until": 0,
+            "created_at": context.wall,
+        }
+        pk = tx.add("account", row)
+        _done(tx, context, tx.number(), "account.add", [f"user:{pk}"])
+        return identity
+
+    return work
+
+
+def _account(reader: Reader, who: str) -> Row:
+    rows = reader.find("account", {"username": who}) or reader.find("account", {"id": who})
+    if not rows:
+        raise NotFound(f"没有帐号 {who}。")
+    return rows[0]
+
+
+def grant_role(
+    username: str,
+    role: str,
+    *,
+    unit: str | None = None,
+    cell: str | None = None,
+    stands_in_for: str | None = None,
+    until_at: int | None = None,
+) -> Work[int]:
+    """A role at a unit or at a cell, from now on; value: the grant's key."""
+
+    def work(tx: Tx, context: Context) -> int:
+        if role not in ROLES:
+            raise Unprocessable(f"没有角色 {role}。")
+        if (unit is None) == (cell is None):
+            raise Unprocessable("授权要落在一个单位或一个网格上,二者选一。")
+        account = _account(tx, username)
+        held = {row["role"] for row in tx.find("grant_role", {"user_pk": account["pk"], "v_to": None})}
+        if role in _APART and held & (_APART - {role}):
+            raise Conflict("系统管理员、审计员、个人信息保护负责人不得由一人兼任。")
+        unit_pk = cell_pk = None
+        if unit is not None:
+            rows = tx.find("unit", {"code": unit})
+            if not rows:
+                raise NotFound(f"没有单位 {unit}。")
+            unit_pk = rows[0]["pk"]
+        else:
+            rows = tx.find("cell", {"code": cell, "level": 0})
+            if not rows:
+                raise NotFound(f"没有网格 {cell}。")
+            cell_pk = rows[0]["pk"]
+        former = tx.find(
+            "grant_role",
+            {"user_pk": account["pk"], "role": role, "unit_pk": unit_pk, "cell_pk": cell_pk, "v_to": None},
+        )
+        if former:
+            return int(former[0]["pk"])
+        n = tx.number()
+        row = {
+            "user_pk": account["pk"],
+            "role": role,
+            "unit_pk": unit_pk,
+            "cell_pk": cell_pk,
+            "stands_in_for": _account(tx, stands_in_for)["pk"] if stands_in_for else None,
+            "v_from": n,
+            "v_to": None,
+            "until_at": until_at,
+        }
+        pk = tx.add("grant_role", row)
+        _done(tx, context, n, "grant.add", [f"grant:{pk}"])
+        return pk
+
+    return work
+
+
+def end_grant(
+    username: str, role: str | None = None, *, unit: str | None = None, cell: str | None = None
+) -> Work[int]:
+    """End grants of a person: all, or those of a role, unit or cell. Value: how many ended."""
+
+    def work(tx: Tx, context: Context) -> int:
+        where: dict[str, Any] = {"user_pk": _account(tx, username)["pk"], "v_to": None}
+        if role is not None:
+            where["role"] = role
+        if unit is not None:
+            where["unit_pk"] = [row["pk"] for row in tx.find("unit", {"code": unit})]
+        if cell is not None:
+            where["cell_pk"] = [row["pk"] for row in tx.find("cell", {"code": cell})]
+        rows = tx.find("grant_role", where)
+        if not rows:
+            return 0
+        n = tx.number()
+        ended = [row["pk"] for row in rows]
+        tx.update("grant_role", {"pk": ended}, {"v_to": n})
+        _done(tx, context, n, "grant.end", [f"grant:{pk}" for pk in ended])
+        return len(rows)
+
+    return work
+
+
+# --- units -----------------------------------------------------------------------------------------------------------
+
+
+class UnitRecord(msgspec.Struct, frozen=True):
+    """One row of the units' list; `area` is the code of the area the unit stands at."""
+
+    code: str
+    type: str
+    name: str
+    area: str
+    level: int
+    parent: str | None = None
+
+
+def import_units(records: Iterable[UnitRecord]) -> Work[int]:
+    """Add or rename units; value: how many rows changed. Raises ``Unprocessable`` naming the first bad row."""
+    listed = list(records)
+
+    def work(tx: Tx, context: Context) -> int:
+        known = {row["code"]: row for row in tx.find("unit")}
+        cells = tx.find("cell")
+        changed: list[str] = []
+        n = tx.number()
+        codes = {record.code for record in listed} | known.keys()
+        for number, record in enumerate(listed, start=2):
+            if record.type not in UNIT_TYPES and not record.type.startswith("x_"):
+                raise Unprocessable(f"第 {number} 行:没有单位类型 {record.type}。", line=number)
+            if record.parent and record.parent not in codes:
+                raise Unprocessable(f"第 {number} 行:上级单位 {record.parent} 不存在。", line=number)
+            if not 0 <= record.level <= DISTRICT_LEVEL:
+                raise Unprocessable(f"第 {number} 行:层级应为 0 到 3。", line=number)
+            row = msgspec.structs.asdict(record)
+            former = known.get(record.code)
+            if former is None:
+                pk = tx.add("unit", row)
+                changed.append(f"unit:{pk}")
+                _give_cells(tx, n, pk, record.area, record.level, cells)
+                continue
+            if {name: former[name] for name in row} == row:
+                continue
+            tx.update("unit", {"pk": former["pk"]}, row)
+            changed.append(f"unit:{former['pk']}")
+            if former["area"] != record.area or former["level"] != record.level:
+                tx.update("unit_cell", {"unit_pk": former["pk"], "v_to": None}, {"v_to": n})
+                _give_cells(tx, n, former["pk"], record.area, record.level, cells)
+        _done(tx, context, n, "units.import", changed)
+        return len(changed)
+
+    return work
+
+
+def _give_cells(tx: Tx, n: int, unit_pk: int, area: str, level: int, cells: Sequence[Row]) -> None:
+    tx.insert(
+        "unit_cell",
+        [
+            {"unit_pk": unit_pk, "cell_pk": pk, "v_from": n, "v_to": None}
+            for pk in _cells_below(area, level, cells)
+        ],
+    )
+
+
+def _cells_below(area: str, level: int, cells: Sequence[Row]) -> list[int]:
+    """Cells whose ancestors include `area`; a district's unit also has what lies outside every cell."""
+    by_code = {row["code"]: row for row in cells}
+    found: list[int] = []
+    for row in cells:
+        if row["level"] != 0 or row["generation"] < 0:
+            continue
+        code: str | None = row["code"]
+        for _ in range(DISTRICT_LEVEL + 1):
+            if code == area:
+                found.append(row["pk"])
+                break
+            parent = by_code.get(code or "")
+            code = None if parent is None else parent["parent"]
+    if level == DISTRICT_LEVEL:
+        found.append(OUTSIDE)
+    return found
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def add_generation(layer: Layer, report: bytes = b"{}") -> Work[int]:
+    """Keep a checked layer as a draft generation; value: its number."""
+
+    def work(tx: Tx, context: Context) -> int:
+        last = tx.find("generation", order=["-number"], limit=1, columns=["number"])
+        number = (last[0]["number"] if last else 0) + 1
+        row = {
+            "number": number,
+            "state": "draft",
+            "name": layer.name,
+            "created_at": context.now,
+            "activated_at": None,
+            "activated_seq": None,
+            "layer": to_geojson(layer),
+            "report": report,
+        }
+        tx.insert("generation", [row])
+        _done(tx, context, tx.number(), "generation.add", [f"generation:{number}"])
+        return number
+
+    return work
+
+
+def activate_generation(number: int) -> Work[int]:
+    """Make a generation the one in force: cells, areas, cell documents, and which unit has which cell.
+
+    Cases are re-assigned afterwards, in chunks, by ``regrid``. Value: the clock number of the activation.
+    """
+
+    def work(tx: Tx, context: Context) -> int:
+        rows = tx.find("generation", {"number": number})
+        if not rows:
+            raise NotFound(f"没有第 {number} 版网格。")
+        if rows[0]["state"] == "active":
+            raise Conflict(f"第 {number} 版网格已经启用。")
+        layer = from_geojson(rows[0]["layer"])
+        batch = new_batch(tx, context)
+        n = batch.n
+        _keep_cells(tx, layer, number)
+        cells = tx.find("cell")
+        _cell_documents(tx, batch, layer, number, cells)
+        tx.update("generation", {"state": "active"}, {"state": "retired"})
+        changes = {"state": "active", "activated_at": context.now, "activated_seq": n}
+        tx.update("generation", {"number": number}, changes)
+        for unit in tx.find("unit"):
+            now = {
+                row["cell_pk"]: row["pk"]
+                for row in tx.find("unit_cell", {"unit_pk": unit["pk"], "v_to": None})
+            }
+            wanted = set(_cells_below(unit["area"], unit["level"], cells))
+            ended = [pk for cell, pk in now.items() if cell not in wanted]
+            if ended:
+                tx.update("unit_cell", {"pk": ended}, {"v_to": n})
+            tx.insert(
+                "unit_cell",
+                [
+                    {"unit_pk": unit["pk"], "cell_pk": cell, "v_from": n, "v_to": None}
+                    for cell in sorted(wanted - now.keys())
+                ],
+            )
+        tx.raise_config()
+        batch.effects.append(f"generation:{number}")
+        write(tx, batch, context, "generation.activate")
+        return n
+
+    return work
+
+
+def _keep_cells(tx: Tx, layer: Layer, number: int) -> None:
+    """Codes are for ever: known ones are renamed, new ones added, those not in the layer marked as of the past."""
+    if not tx.find("cell", {"pk": OUTSIDE}):
+        row = {"code": OUTSIDE_CODE, "name": "界外", "kind": "outside", "level": 0, "parent": None}
+        tx.insert("cell", [row | {"pk": OUTSIDE, "generation": -1}])
+    known = {row["code"]: row for row in tx.find("cell")}
+    fresh: list[Row] = []
+    seen: set[str] = {OUTSIDE_CODE}
+    next_pk = max((row["pk"] for row in known.values()), default=0) + 1
+    sources: list[Area | Cell] = [*layer.areas, *layer.cells]
+    for source in sources:
+        row = {
+            "code": source.code,
+            "name": source.name,
+            "kind": str(source.kind),
+            "level": int(source.level),
+            "parent": source.parent,
+            "generation": number,
+        }
+        seen.add(source.code)
+        former = known.get(source.code)
+        if former is None:
+            fresh.append(row | {"pk": next_pk})
+            next_pk += 1
+        elif {name: former[name] for name in row} != row:
+            tx.update("cell", {"pk": former["pk"]}, row)
+    tx.insert("cell", fresh)
+    gone = [row["pk"] for code, row in known.items() if code not in seen]
+    if gone:
+        tx.update("cell", {"pk": gone}, {"generation": -number})
+
+
+def _cell_documents(tx: Tx, batch: Batch, layer: Layer, number: int, cells: Sequence[Row]) -> None:
+    """A phone keeps its cells' outlines as documents of the collection `cells`."""
+    by_code = {row["code"]: row["pk"] for row in cells}
+    keys = {content.id_bytes(Collection.cells, cell.code): cell for cell in layer.cells}
+    known = {doc.id: doc for doc in tx.documents(Collection.cells, list(keys))}
+    for key, cell in keys.items():
+        values: dict[str, Any] = {
+            "id": cell.code,
+            "name": cell.name,
+            "kind": str(cell.kind),
+            "level": int(cell.level),
+            "parent": cell.parent,
+            "bbox": list(cell.bbox),
+            "geometry": geometry_of(cell, decimals=6),
+            "generation": number,
+            "valid_from": batch.now,
+        }
+        doc = known.get(key)
+        if doc is None:
+            batch.create(Collection.cells, key, values, cell=by_code[cell.code])
+        else:
+            batch.set(batch.take(doc), values)
+
+
+# --- rules and settings ----------------------------------------------------------------------------------------------
+
+
+def load_ruleset(toml: str, *, activate: bool = True) -> Work[int]:
+    """Keep a version of the escalation rules; value: its version. Raises ``Unprocessable`` for text that is none."""
+    try:
+        rules = parse_rules(toml)
+    except RuleError as error:
+        raise Unprocessable(f"规则文本有误:{error}") from error
+
+    def work(tx: Tx, context: Context) -> int:
+        last = tx.find("rules", order=["-version"], limit=1, columns=["version"])
+        version = (last[0]["version"] if last else 0) + 1
+        if activate:
+            tx.update("rules", {"state": "active"}, {"state": "retired"})
+        row = {
+            "version": version,
+            "state": "active" if activate else "draft",
+            "sha256": rules.sha256,
+            "source": toml,
+            "activated_at": context.now if activate else None,
+            "activated_by": context.actor if activate else None,
+        }
+        tx.insert("rules", [row])
+        _done(tx, context, tx.number(), "rules.load", [f"rules:{version}"])
+        return version
+
+    return work
+
+
+def load_calendar(toml: str) -> Work[str]:
+    """Keep a new version of a calendar; value: its name."""
+    try:
+        calendar = parse_calendar(toml)
+    except CalendarError as error:
+        raise Unprocessable(f"日历文本有误:{error}") from error
+
+    def work(tx: Tx, context: Context) -> str:
+        tx.insert("calendar", [{"name": calendar.id, "source": toml, "loaded_at": context.now}])
+        _done(tx, context, tx.number(), "calendar.load", [f"calendar:{calendar.id}"])
+        return calendar.id
+
+    return work
+
+
+def put_settings(values: Mapping[str, Any]) -> Work[None]:
+    """Set settings of the district."""
+
+    def work(tx: Tx, context: Context) -> None:
+        for name, value in values.items():
+            tx.put("setting", {"name": name, "value": msgspec.json.encode(value).decode()})
+        _done(tx, context, tx.number(), "settings.put", sorted(values))
+
+    return work

@@ -1,0 +1,214 @@
+"""The one door: every write of every writer passes here, and nothing else commits.
+
+A *work* runs in a transaction: it loads facts, lets decisions fill a batch, and has ``write`` put the batch down.
+Works of several phones share a transaction (group commit), each in a savepoint of its own; one that fails is tried
+once more alone, so that nobody's error becomes a neighbour's.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct, structs
+
+from sync.batch import Batch, Item
+from sync.config import ConfigCache
+from sync.errors import SyncError
+from sync.store import Store, Tx
+from sync.values import Chance, Collection, Doc, Keys
+
+T = TypeVar("T")
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Context(Struct, frozen=True):
+    """What a commit is done with. `now` is the domain's time, `wall` real time (sessions, devices); both ms, UTC."""
+
+    now: int
+    wall: int
+    chance: Chance
+    keys: Keys
+    configs: ConfigCache
+    actor: str = "system"  # for the audit record
+
+
+Work = Callable[[Tx, Context], T]
+
+
+class Outcome(Struct, Generic[T], frozen=True):
+    """What a work came to: a value, or the error for its submitter alone."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+    def result(self) -> T:
+        """The value; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]
+
+
+def commit(store: Store, work: Work[T], context: Context) -> T:
+    """Run one work in a transaction of its own."""
+    return store.write(lambda tx: work(tx, context))
+
+
+def commit_group(store: Store, works: Sequence[tuple[Work[Any], Context]]) -> list[Outcome[Any]]:
+    """Run works in one transaction, a savepoint each; the failed ones again, alone."""
+    if len(works) == 1:
+        return [_alone(store, *works[0])]
+
+    def together(tx: Tx) -> list[Outcome[Any]]:
+        outcomes: list[Outcome[Any]] = []
+        for work, context in works:
+            try:
+                with tx.savepoint():
+                    outcomes.append(Outcome(value=work(tx, context)))
+            except SyncError as error:
+                outcomes.append(Outcome(error=error))
+            except Exception as error:  # noqa: BLE001  # tried again alone; its submitter gets what comes of that
+                outcomes.append(Outcome(error=_Again(error)))
+        return outcomes
+
+    try:
+        outcomes = store.write(together)
+    except Exception:  # noqa: BLE001  # the shared transaction itself failed: each gets its own
+        return [_alone(store, work, context) for work, context in works]
+    return [
+        _alone(store, *works[place]) if isinstance(outcome.error, _Again) else outcome
+        for place, outcome in enumerate(outcomes)
+    ]
+
+
+class _Again(Exception):  # a mark, not an error anybody sees
+    pass
+
+
+def _alone(store: Store, work: Work[T], context: Context) -> Outcome[T]:
+    try:
+        return Outcome(value=commit(store, work, context))
+    except Exception as error:  # noqa: BLE001  # handed to the submitter, never swallowed
+        return Outcome(error=error)
+
+
+# --- writing a batch -------------------------------------------------------------------------------------------------
+
+
+def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
+    """Put a batch down; returns the number it took, or the head when there was nothing to write."""
+    if batch.empty():
+        return batch.head.seq
+    created = [item for item in batch.items.values() if item.created]
+    updated = [item for item in batch.items.values() if not item.created and (item.wrote or item.moved)]
+    tx.insert_documents([batch.finished(item) for item in created])
+    tx.update_documents([batch.finished(item) for item in updated])
+    _follow(tx, batch, updated)
+    tx.insert("change", batch.changes())
+    tx.insert("closed_place", [_row(place) for place in batch.places])
+    tx.insert("closed_class", batch.classes)
+    tx.insert("naming", batch.opened)
+    for ended in batch.closed:
+        # A naming that opened at this very number was never seen: it ends where it begins.
+        tx.update("naming", {"pk": ended.pk}, {"v_to": batch.n})
+    tx.insert("waiting", batch.waiting)
+    if batch.linked:
+        tx.update("waiting", {"entry_pk": batch.linked}, {"linked": True})
+    tx.insert("ledger", batch.ledger)
+    tx.insert("quarantine", batch.quarantine)
+    tx.insert("query_code", batch.query_codes)
+    _clocks(tx, batch, {item.doc.pk for item in created})
+    tx.insert("firing", batch.firings)
+    for row in batch.escalations.values():
+        if "pk" in row:
+            tx.update("escalation", {"pk": row["pk"]}, {key: row[key] for key in row if key != "pk"})
+        else:
+            tx.insert("escalation", [row])
+    for name, value in batch.series.items():
+        tx.put("series", {"name": name, "value": value})
+    tx.advance(batch.n, batch.next_pk)
+    _audit(tx, batch, context, action, [*created, *updated])
+    return batch.n
+
+
+def _clocks(tx: Tx, batch: Batch, fresh: set[int]) -> None:
+    tx.insert("case_clocks", [row for pk, row in batch.clocks.items() if pk in fresh])
+    for pk, row in batch.clocks.items():
+        if pk not in fresh:
+            tx.put("case_clocks", row)
+
+
+def _row(place: Any) -> dict[str, Any]:
+    return structs.asdict(place)
+
+
+def _follow(tx: Tx, batch: Batch, updated: Sequence[Item]) -> None:
+    """Children follow their case: copied places, class and number, in the same transaction."""
+    moved = {
+        item.doc.pk: item.doc for item in updated if item.moved and item.doc.collection == Collection.cases
+    }
+    if not moved:
+        return
+    children: list[Doc] = []
+    for child in tx.children(sorted(moved)):
+        case = moved[child.case_pk or 0]
+        if child.gone is not None:
+            continue
+        children.append(
+            structs.replace(
+                child,
+                seq=batch.n,
+                cell=case.cell,
+                cell_since=case.cell_since,
+                duty=case.duty,
+                duty_since=case.duty_since,
+                person=case.person,
+                person_since=case.person_since,
+                author=case.author,
+                author_since=case.author_since,
+                klass=case.klass,
+                klass_since=case.klass_since,
+                history=child.history or case.history,
+            )
+        )
+    tx.update_documents(children)
+
+
+def _audit(tx: Tx, batch: Batch, context: Context, action: str, items: Sequence[Item]) -> None:
+    touched = [*_ranges(sorted(item.doc.pk for item in items)), *batch.effects]
+    audit_row(tx, context, batch.n, action, touched)
+
+
+def audit_row(tx: Tx, context: Context, n: int, action: str, touched: Sequence[str]) -> None:
+    """AU1: one chained record a request, in its transaction; personal values never appear in it."""
+    last = tx.find("audit", order=["-pk"], limit=1, columns=["hash"])
+    record = {
+        "seq": n,
+        "at": context.wall,
+        "actor": context.actor,
+        "action": action,
+        "touched": ",".join(touched),
+    }
+    former = last[0]["hash"] if last else b""
+    tx.insert("audit", [record | {"hash": audit_hash(former, record)}])
+
+
+def audit_hash(former: bytes, record: dict[str, Any]) -> bytes:
+    """The chain: a record's hash covers the one before it."""
+    return hashlib.sha256(former + _canonical(record)).digest()
+
+
+def _ranges(pks: Sequence[int]) -> list[str]:
+    """Keys as ranges: a batch of a hundred new documents is one word."""
+    words: list[str] = []
+    start = end = None
+    for pk in pks:
+        if end is not None and pk == end + 1:
+            end = pk
+            continue
+        if start is not None:
+            words.append(str(start) if start == end else f"{start}-{end}")
+        start = end = pk
+    if start is not None:
+        words.append(str(start) if start == end else f"{start}-{end}")
+    return words

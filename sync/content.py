@@ -1,0 +1,203 @@
+"""How a document's content is kept in its row: JSON in the clear, personal fields sealed under its own data key.
+
+`clear` and the wire part of `sealed` are JSON objects without their braces, so that a full projection is bytes put
+side by side, never decoded. Sealed plain text is ``<length of the wire part, 4 bytes><wire part><secret part>``; the
+secret part never leaves by sync. The nonce stands before the cipher text; key owner and collection are authenticated.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sync.cases.fields import FIELDS
+from sync.errors import KeyLost
+from sync.values import NORMAL, Chance, Collection, Doc, Keys
+
+_encode = msgspec.json.Encoder().encode
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+_NONCE = 12
+DEK_BYTES = 16
+NAMES = tuple(item.name for item in Collection)
+
+
+def _fields(seal: str) -> dict[str, frozenset[str]]:
+    return {name: frozenset(f.name for f in FIELDS[name] if f.seal == seal) for name in FIELDS}
+
+
+PERSONAL = _fields("personal")
+ABOVE_NORMAL = _fields("above_normal")
+BY_CLASS = _fields("by_class")
+SECRET = _fields("secret")
+PHONE_OWNED = {name: frozenset(f.name for f in FIELDS[name] if f.owner == "phone") for name in FIELDS}
+SECRET["cases"] |= {"recused"}  # told to the centre by the console, never by sync
+_ENVELOPE = frozenset({"w", "author", "device"})
+_OUTSIDE_ROW = frozenset({"v", "gone", "_deleted"})  # told by the row itself, put in when projected
+
+
+def id_bytes(collection: int, text: str) -> bytes:
+    """The key of a wire id: 16 bytes of a UUID; a cell's id is its code."""
+    if collection == Collection.cells:
+        return text.encode()
+    return uuid.UUID(text).bytes
+
+
+def id_text(collection: int, key: bytes) -> str:
+    """The wire id of a key."""
+    return key.decode() if collection == Collection.cells else str(uuid.UUID(bytes=key))
+
+
+def seal(keys: Keys, chance: Chance, wrapped: bytes, plain: bytes, label: bytes) -> bytes:
+    """`plain` under the data key, bound to `label`."""
+    nonce = chance.bytes(_NONCE)
+    return nonce + AESGCM(keys.unwrap(wrapped)).encrypt(nonce, plain, label)
+
+
+def unseal(keys: Keys, wrapped: bytes | None, sealed: bytes, label: bytes) -> bytes:
+    """The plain text; raises ``KeyLost`` when the key was dropped or does not fit."""
+    if wrapped is None:
+        raise KeyLost
+    try:
+        return AESGCM(keys.unwrap(wrapped)).decrypt(sealed[:_NONCE], sealed[_NONCE:], label)
+    except InvalidTag as error:
+        raise KeyLost from error
+
+
+class NewKey:
+    """A fresh data key: wrapped for the row, open for the first sealing (saves an unwrap a document)."""
+
+    __slots__ = ("cipher", "wrapped")
+
+    def __init__(self, keys: Keys, chance: Chance) -> None:
+        dek = chance.bytes(DEK_BYTES)
+        self.wrapped = keys.wrap(dek)
+        self.cipher = AESGCM(dek)
+
+
+def _inner(values: Mapping[str, Any]) -> bytes:
+    return _encode(values)[1:-1]
+
+
+def label_of(collection: int, key: bytes) -> bytes:
+    """What sealed content is bound to: a cipher text moved to another row does not open."""
+    return bytes([collection]) + key
+
+
+def split(
+    collection: int, values: Mapping[str, Any], klass: int, entry_class: int | None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Values as (clear, sealed for the wire, sealed and secret); nulls and empty values of server fields stay out."""
+    name = NAMES[collection]
+    hidden = PERSONAL[name]
+    if klass > NORMAL:
+        hidden |= ABOVE_NORMAL[name]
+    if entry_class:
+        hidden |= BY_CLASS[name]
+    secret_names = SECRET[name]
+    clear: dict[str, Any] = {}
+    wire: dict[str, Any] = {}
+    secret: dict[str, Any] = {}
+    for field, value in values.items():
+        if value is None or field in _OUTSIDE_ROW:
+            continue
+        if field in secret_names:
+            secret[field] = value
+        elif field in hidden:
+            wire[field] = value
+        else:
+            clear[field] = value
+    if "parties" in wire:
+        wire["parties"], ids = _part_parties(wire["parties"])
+        if ids:
+            secret["id_numbers"] = ids
+    return clear, wire, secret
+
+
+def _part_parties(parties: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """An identity number never leaves by sync: it is kept apart from its party."""
+    ids = {p["id"]: p["id_number"] for p in parties if p.get("id_number") and p.get("id")}
+    if not any("id_number" in party for party in parties):
+        return parties, ids
+    return [{k: v for k, v in party.items() if k != "id_number"} for party in parties], ids
+
+
+def pack(
+    collection: int,
+    key: bytes,
+    values: Mapping[str, Any],
+    klass: int,
+    entry_class: int | None,
+    *,
+    dek: "NewKey | bytes | None",
+    keys: Keys,
+    chance: Chance,
+) -> tuple[bytes, bytes | None]:
+    """The columns `clear` and `sealed` of a document with these values.
+
+    `dek` is the wrapped data key, or a new one; it may be None only where nothing needs sealing.
+    """
+    clear, wire, secret = split(collection, values, klass, entry_class)
+    if not wire and not secret:
+        return _inner(clear), None
+    inner = _inner(wire)
+    plain = len(inner).to_bytes(4, "big") + inner + (_encode(secret) if secret else b"")
+    label = label_of(collection, key)
+    if isinstance(dek, NewKey):
+        nonce = chance.bytes(_NONCE)
+        return _inner(clear), nonce + dek.cipher.encrypt(nonce, plain, label)
+    if dek is None:
+        raise KeyLost("Personal values without a data key.")
+    return _inner(clear), seal(keys, chance, dek, plain, label)
+
+
+def _open(doc: Doc, keys: Keys) -> tuple[bytes, bytes]:
+    if doc.sealed is None:
+        return b"", b""
+    plain = unseal(keys, doc.dek, doc.sealed, label_of(doc.collection, doc.id))
+    size = int.from_bytes(plain[:4], "big")
+    return plain[4 : 4 + size], plain[4 + size :]
+
+
+def wire_bytes(doc: Doc, keys: Keys) -> bytes:
+    """The full projection, ready to send."""
+    wire, _ = _open(doc, keys)
+    parts = [part for part in (doc.clear, wire) if part]
+    parts.append(b'"v":%d,"_deleted":false' % doc.v)
+    return b"{" + b",".join(parts) + b"}"
+
+
+def wire_values(doc: Doc, keys: Keys) -> dict[str, Any]:
+    """The full projection as a dict."""
+    values: dict[str, Any] = _decode(wire_bytes(doc, keys))
+    return values
+
+
+def whole(doc: Doc, keys: Keys) -> dict[str, Any]:
+    """Everything the row holds, secrets included: what decisions are made from."""
+    wire, secret = _open(doc, keys)
+    values: dict[str, Any] = _decode(b"{" + b",".join(part for part in (doc.clear, wire) if part) + b"}")
+    if secret:
+        hidden: dict[str, Any] = _decode(secret)
+        ids = hidden.pop("id_numbers", {})
+        values.update(hidden)
+        for party in values.get("parties") or ():
+            if party.get("id") in ids:
+                party["id_number"] = ids[party["id"]]
+    return values
+
+
+def digest(collection: int, values: Mapping[str, Any]) -> bytes:
+    """A hash of the content the phone owns: with the write id, the mark of a duplicate."""
+    owned = PHONE_OWNED[NAMES[collection]] - _ENVELOPE
+    content = {name: value for name, value in values.items() if name in owned and value is not None}
+    return hashlib.sha256(_canonical(content)).digest()[:16]
+
+
+def tombstone(values: Mapping[str, Any]) -> bytes:
+    """An id, `_deleted`, and neutral values of required fields; nothing of the document."""
+    return _encode(values)

@@ -1,0 +1,89 @@
+"""Where a case belongs: by its fix, else by its household, else by its author's one cell, else with the centre."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from geo.assignment import Assignment, Method, assign_all
+from geo.points import Fix, PointError, read_fix
+from sync.config import OUTSIDE, OUTSIDE_CODE, Config
+from sync.values import FOREVER, Place, Reach
+
+
+class Placed(Struct, frozen=True):
+    """A cell key, its code for the document, and the record of how it was found."""
+
+    cell_pk: int
+    cell: str
+    assignment: dict[str, Any]
+
+
+def fix_of(location: Any) -> Fix | None:
+    """The fix of a document's `location`, if it has a usable one."""
+    if location is None:
+        return None
+    try:
+        return read_fix(location)
+    except PointError:
+        return None
+
+
+def assign_fixes(config: Config, locations: Mapping[bytes, Any]) -> dict[bytes, Assignment]:
+    """The assignment of many locations in one go, by the key of their documents."""
+    index = config.index
+    if index is None or not locations:
+        return {}
+    fixes = {key: fix_of(location) for key, location in locations.items()}
+    return dict(zip(fixes, assign_all(index, list(fixes.values())), strict=True))
+
+
+def place(
+    config: Config,
+    values: Mapping[str, Any],
+    *,
+    author: int | None,
+    found: Assignment | None = None,
+    household_cell: int | None = None,
+) -> Placed:
+    """Where a case with these values belongs; `found` is the assignment of its fix where it is known already."""
+    if found is None and config.index is not None and (fix := fix_of(values.get("location"))) is not None:
+        found = assign_all(config.index, [fix])[0]
+    if found is not None and found.method in {Method.CONTAINED, Method.SNAPPED} and found.cell is not None:
+        row = config.cell_by_code.get(found.cell)
+        if row is not None:
+            return Placed(row.pk, row.code, _record(found))
+    if found is not None and found.method is Method.OUTSIDE:
+        return Placed(OUTSIDE, OUTSIDE_CODE, _record(found) | {"needs_confirmation": True})
+    if household_cell is not None and household_cell in config.cells:
+        return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
+    home = home_cell(config, author)
+    if home is not None:
+        return Placed(home, config.cells[home].code, _plain("home_cell", confirm=True))
+    return Placed(OUTSIDE, OUTSIDE_CODE, _plain("none", confirm=True))
+
+
+def home_cell(config: Config, user_pk: int | None) -> int | None:
+    """The one cell a worker has; with several nobody can say which."""
+    if user_pk is None:
+        return None
+    cells = {
+        hold.tag
+        for hold in config.holds(user_pk)
+        if hold.kind == Place.cell
+        and hold.reach is Reach.worker
+        and hold.v_to == FOREVER
+        and hold.tag != OUTSIDE
+    }
+    return cells.pop() if len(cells) == 1 else None
+
+
+def _record(found: Assignment) -> dict[str, Any]:
+    record: dict[str, Any] = msgspec.to_builtins(found)
+    record.pop("cell", None)
+    return {name: value for name, value in record.items() if value not in (None, [], ())}
+
+
+def _plain(method: str, *, confirm: bool) -> dict[str, Any]:
+    return {"method": method, "needs_confirmation": confirm}

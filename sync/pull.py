@@ -1,0 +1,361 @@
+"""Pull: a planned temporal diff from one number to another, stateless but for one push mark a device.
+
+The steps are those of ``PROTOCOL.md`` (PL1–PL12); the comments quote them. A plan goes from ``s`` to ``h``; ``h`` fixes
+the set of tags and the upper bound of the enumeration only, every candidate is decided at the head ``n`` of this very
+snapshot, so that nothing is sent that is no longer the reader's.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from sync import content
+from sync.cases import model
+from sync.config import Config
+from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
+from sync.store import Reader
+from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
+from sync.visibility import CHILDREN, NO_PAST, Relation, Viewer, pasts
+
+LIMIT_MAX = 1000
+PAGE_BYTES = 512 * 1024
+PAGE_DOCS = 1000
+BATCH = 256  # candidates looked at in one go
+OVERLAP_MS = 120_000  # longer than a push answer can still be under way (proxy and client time-outs)
+_KEYS = ("e", "d", "u", "s", "h", "k", "l", "r", "b", "t")
+_PHASES = 4
+_KINDS = 4
+
+
+class Caller(Struct, frozen=True):
+    """Who asks, from which device; `marks` are the device's push marks by collection."""
+
+    user_pk: int
+    user_id: str
+    user_name: str
+    device_pk: int
+    device_id: str
+    registered: int
+    marks: dict[str, tuple[int, int]]  # collection -> (push_low, push_last_at)
+
+
+class Checkpoint(Struct):
+    """Where a phone stands. All keys are always present: an RxDB client merges checkpoints, never replaces them."""
+
+    e: int
+    d: str
+    u: str
+    s: int
+    h: int | None
+    k: int
+    l: list[int] | None  # noqa: E741  # the wire's name
+    r: int
+    b: int | None
+    t: int | None
+
+
+class Page(Struct, frozen=True):
+    """One answer: `body` is the JSON to send, `count` the number of documents in it."""
+
+    body: bytes
+    count: int
+    checkpoint: Checkpoint
+
+
+def read_checkpoint(raw: Any, *, district: str, user: str, epoch: int, head: int) -> Checkpoint:
+    """PL1: null, another epoch or numbers above the head give a fresh plan; another user or district is refused."""
+    fresh = Checkpoint(epoch, district, user, 0, None, 0, None, 0, None, None)
+    if raw is None:
+        return fresh
+    if not isinstance(raw, dict) or set(raw) != set(_KEYS):
+        raise BadCheckpoint
+    try:
+        point = msgspec.convert(raw, Checkpoint, strict=True)
+    except msgspec.ValidationError as error:
+        raise BadCheckpoint from error
+    if point.d != district or point.u != user:
+        raise ForeignCheckpoint
+    if point.e != epoch or point.s > head or (point.h or 0) > head:
+        return fresh
+    numbers = [point.s, point.r, point.h or 0, point.b or 0, *(point.l or [])]
+    shape = point.l is None or len(point.l) == _KEY_SIZE
+    if min(numbers) < 0 or not 0 <= point.k < _PHASES or not shape or point.r > point.s:
+        raise BadCheckpoint
+    return point
+
+
+_KEY_SIZE = 4  # (kind, tag, number, pk)
+_Key = tuple[int, int, int, int]
+_START: _Key = (-1, -1, -1, -1)
+
+
+class _Plan:
+    """The tags of one plan, and its candidates phase by phase."""
+
+    def __init__(self, reader: Reader, viewer: Viewer, collection: int, s: int, h: int) -> None:
+        self._reader = reader
+        self._viewer = viewer
+        self._collection = collection
+        self._s = s
+        self._h = h
+        self.low = max(s, viewer.registered)
+        held: dict[tuple[int, int], tuple[Hold, ...]] = viewer.holds
+        window = {
+            tag for tag, holds in held.items() if any(x.v_from <= h and x.v_to > self.low for x in holds)
+        }
+        self.now = {tag for tag, holds in held.items() if any(x.v_from <= h < x.v_to for x in holds)}
+        # PL5: tags whose set of roles begins or ends in (s, h]; a first plan takes all of them.
+        changed = {
+            tag for tag in window if s == 0 or any(s < x.v_from <= h or s < x.v_to <= h for x in held[tag])
+        }
+        self.held = sorted(window)
+        self.changed = sorted(changed)
+        self.rest = sorted(self.now - changed)
+
+    def _upto(self, tag: tuple[int, int]) -> int | None:
+        # PL6: no bound for a tag that is not held at h any more; nobody looks at it in a later plan.
+        return self._h if tag in self.now else None
+
+    def candidates(self, phase: int, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
+        """Batches of candidates of one phase, in key order after `after`; what shares a key is decided together."""
+        if phase == 0:
+            yield from self._in_tags(self.changed, 0, after, bounded=False)
+        elif phase == 1:
+            yield from self._left(after)
+        elif phase == 2:
+            yield from self._named(after)
+        else:
+            yield from self._in_tags(self.rest, self._s, after, bounded=True)
+
+    def _in_tags(
+        self, tags: Sequence[tuple[int, int]], over: int, after: _Key, *, bounded: bool
+    ) -> Iterator[list[tuple[_Key, list[Doc]]]]:
+        for kind, upto, group in self._groups(tags, bounded=bounded):
+            if (kind, group[-1]) < after[:2]:
+                continue
+            key = after[1:] if after[0] == kind and after[1] >= group[0] else None
+            while True:
+                found = self._reader.tagged(
+                    self._collection, kind, group, seq_over=over, seq_upto=upto, after=key, limit=BATCH
+                )
+                batch: list[tuple[_Key, list[Doc]]] = []
+                for doc in found:
+                    key = (_tag(doc, kind), doc.seq, doc.pk)
+                    batch.append(((kind, *key), [doc]))
+                if batch:
+                    yield batch
+                if len(found) < BATCH:
+                    break
+
+    def _groups(
+        self, tags: Sequence[tuple[int, int]], *, bounded: bool
+    ) -> Iterator[tuple[int, int | None, list[int]]]:
+        """Neighbouring tags of one kind and one bound, asked for together."""
+        kind, upto, group = -1, None, list[int]()
+        for tag in tags:
+            bound = self._h if bounded else self._upto(tag)
+            if group and (tag[0] != kind or bound != upto):
+                yield kind, upto, group
+                group = []
+            kind, upto = tag[0], bound
+            group.append(tag[1])
+        if group:
+            yield kind, upto, group
+
+    def _left(self, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
+        """Documents that left a held tag inside the window; for children, those of the cases that left, too."""
+        child = self._collection in CHILDREN
+        for order, place in enumerate((Collection.cases, self._collection) if child else (self._collection,)):
+            for kind, upto, group in self._groups(self.held, bounded=False):
+                rank = order * _KINDS + kind
+                if (rank, group[-1]) < after[:2]:
+                    continue
+                key = after[1:] if after[0] == rank and after[1] >= group[0] else None
+                while True:
+                    rows = self._reader.left(
+                        place, kind, group, to_over=self.low, to_upto=upto, after=key, limit=BATCH
+                    )
+                    docs = self._docs(sorted({row.doc_pk for row in rows}), children=child and order == 0)
+                    batch: list[tuple[_Key, list[Doc]]] = []
+                    for row in rows:
+                        key = (row.tag, row.v_to, row.doc_pk)
+                        # A child born after the place had closed was never there.
+                        gone = [doc for doc in docs.get(row.doc_pk, ()) if doc.born < row.v_to]
+                        batch.append(((rank, *key), gone))
+                    if batch:
+                        yield batch
+                    if len(rows) < BATCH:
+                        break
+
+    def _docs(self, pks: Sequence[int], *, children: bool) -> dict[int, list[Doc]]:
+        """Documents by key, or the children of these cases by case."""
+        if not children:
+            return {doc.pk: [doc] for doc in self._reader.documents_by_pk(pks)}
+        found: dict[int, list[Doc]] = {}
+        for doc in self._reader.children(pks):
+            if doc.collection == self._collection and doc.case_pk is not None:
+                found.setdefault(doc.case_pk, []).append(doc)
+        return found
+
+    def _named(self, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
+        """PL8: cases (or their children) of this person's namings and denials."""
+        children = self._collection in CHILDREN
+        if not children and self._collection != Collection.cases:
+            return
+        turned: list[int] = []
+        live: list[int] = []
+        for case, rows in self._viewer.namings.items():
+            if any(self._s < end <= self._h for row in rows for end in (row.v_from, row.v_to or 0)):
+                turned.append(case)
+            elif any(
+                not row.denied and row.v_from <= self._h and (row.v_to or FOREVER) > self.low for row in rows
+            ):
+                live.append(case)
+        for order, over, pks in ((0, 0, sorted(turned)), (1, self._s, sorted(live))):
+            wanted = [pk for pk in pks if (order, 0, 0, pk) > after]
+            for start in range(0, len(wanted), BATCH):
+                part = wanted[start : start + BATCH]
+                docs = self._docs(part, children=children)
+                yield [((order, 0, 0, pk), [d for d in docs.get(pk, ()) if d.seq > over]) for pk in part]
+
+
+def _tag(doc: Doc, kind: int) -> int:
+    return (doc.cell, doc.duty, doc.person, doc.author)[kind] or 0
+
+
+class Sender:
+    """Turns decisions into bytes: a projection, or a tombstone that tells nothing."""
+
+    def __init__(self, collection: int, keys: Keys) -> None:
+        self._collection = collection
+        self._name = content.NAMES[collection]
+        self._keys = keys
+
+    def document(self, doc: Doc, level: Level) -> bytes:
+        """The projection of `doc` at `level`."""
+        if level == Level.full:
+            return content.wire_bytes(doc, self._keys)
+        values = content.wire_values(doc, self._keys)
+        form = "plain" if level == Level.plain else "shell"
+        return msgspec.json.encode(model.project(self._name, values, form) | {"_deleted": False})
+
+    def tombstone(self, key: bytes) -> bytes:
+        """PL9: the same for out of scope, recused, sealed, erased and unknown."""
+        identity = content.id_text(self._collection, key)
+        return content.tombstone(model.neutral(self._name, identity) | {"_deleted": True})
+
+
+def pull(
+    reader: Reader,
+    config: Config,
+    caller: Caller,
+    collection: int,
+    checkpoint: Any,
+    limit: Any,
+    *,
+    keys: Keys,
+    now: int,
+) -> Page:
+    """One page for this caller; see the module's head.
+
+    `checkpoint` and `limit` are as they came; raises ``BadCheckpoint``, ``ForeignCheckpoint`` or ``BadLimit``.
+    `now` (ms) is monotone server time, for the overlap of pushes only.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
+        raise BadLimit
+    head = reader.head()
+    n = head.seq
+    point = read_checkpoint(
+        checkpoint, district=config.district, user=caller.user_id, epoch=head.epoch, head=n
+    )
+    namings = reader.namings(users=[caller.user_pk]) if collection in CHILDREN | {Collection.cases} else []
+    viewer = Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
+    work = _Work(reader, viewer, collection, n, Sender(collection, keys), limit)
+    while True:
+        if point.h is None:
+            # PL3: a push may have been answered behind an earlier page; look back once it can no longer arrive.
+            if point.b is not None and now - (point.t or 0) > OVERLAP_MS:
+                point.s = min(point.s, point.b)
+                point.r = min(point.r, point.s)
+                point.b = None
+            if point.s == n:
+                break
+            point.h, point.k, point.l = n, 0, None
+        if not work.run(point):
+            break  # the page is full
+        # PL10: a plan that ran wholly at one head needs no reach-back before it.
+        if point.h == n:
+            point.r = n
+        point.s, point.h, point.k, point.l = point.h or n, None, 0, None
+    mark = caller.marks.get(content.NAMES[collection])
+    if mark is not None and now - mark[1] < OVERLAP_MS:  # PL11
+        point.b = mark[0] if point.b is None else min(point.b, mark[0])
+        point.t = now
+    body = (
+        b'{"documents":['
+        + b",".join(work.page.values())
+        + b'],"checkpoint":'
+        + msgspec.json.encode(point)
+        + b"}"
+    )
+    return Page(body, len(work.page), point)
+
+
+class _Work:
+    """The page under way."""
+
+    def __init__(
+        self, reader: Reader, viewer: Viewer, collection: int, n: int, sender: Sender, limit: int
+    ) -> None:
+        self._reader = reader
+        self._viewer = viewer
+        self._collection = collection
+        self._n = n
+        self._sender = sender
+        self._limit = limit
+        self._bytes = 0
+        self.page: dict[int, bytes] = {}
+
+    def _full(self) -> bool:
+        if self._limit == 1:
+            return bool(self.page) and (self._bytes >= PAGE_BYTES or len(self.page) >= PAGE_DOCS)
+        return len(self.page) >= self._limit
+
+    def run(self, point: Checkpoint) -> bool:
+        """Go on with the plan of `point`; False when the page filled up before the plan ended."""
+        plan = _Plan(self._reader, self._viewer, self._collection, point.s, point.h or 0)
+        low = max(min(point.r, point.s), self._viewer.registered)
+        while point.k < _PHASES:
+            after: _Key = _START if point.l is None else (point.l[0], point.l[1], point.l[2], point.l[3])
+            for batch in plan.candidates(point.k, after):
+                past = self._pasts([doc for _, docs in batch for doc in docs])
+                for key, docs in batch:
+                    for doc in docs:
+                        self._decide(doc, past, point.s, low)
+                    if self._full():
+                        point.l = list(key)
+                        return False
+            point.k, point.l = point.k + 1, None
+        return True
+
+    def _pasts(self, docs: list[Doc]) -> dict[int, Any]:
+        old = [doc for doc in docs if doc.history]
+        if not old:
+            return {}
+        pks = sorted({pk for doc in old for pk in (doc.pk, doc.case_pk) if pk is not None})
+        return pasts(old, self._reader.closed_places(pks), self._reader.closed_classes(pks))
+
+    def _decide(self, doc: Doc, past: dict[int, Any], s: int, low: int) -> None:
+        relation = Relation(self._viewer, doc, past.get(doc.pk, NO_PAST))
+        level = relation.level(self._n)
+        if level != Level.none:
+            if doc.seq > s or not relation.constant(s, self._n):
+                self._put(doc.pk, self._sender.document(doc, level))
+        elif relation.ever(low, self._n):
+            self._put(doc.pk, self._sender.tombstone(doc.id))
+
+    def _put(self, pk: int, body: bytes) -> None:
+        self._bytes += len(body) - len(self.page.get(pk, b""))
+        self.page[pk] = body

@@ -1,0 +1,240 @@
+"""Push: whatever a phone sends ends as an answer that leads it to the server's truth; no row ever blocks another.
+
+The way of a batch, with the rules of ``PROTOCOL.md``:
+
+1. PU1  the body parses and keeps the limits, or nothing is stored;
+2. PU2  facts are loaded once, in the writing transaction;
+3. PU3  each row is decided alone: duplicate, applied, merged, out of scope, sanitised, unusable, waiting;
+4. PU4  everything is written together with its audit record;
+5. PU5  each row whose projection now differs from what was sent is answered with that projection, or a tombstone.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from sync import content, placing, push_cases, push_entries, push_others
+from sync.batch import Batch
+from sync.commit import Context, Work, write
+from sync.errors import BadRequest, BatchTooLarge
+from sync.facts import Facts, load_cases, load_history
+from sync.pull import OVERLAP_MS, Caller, Sender
+from sync.rows import PushRow
+from sync.store import Tx
+from sync.values import Collection, Level
+
+ROWS_MAX = 1000
+BYTES_MAX = 4 * 1024 * 1024
+ROW_BYTES_MAX = 256 * 1024
+DEPTH_MAX = 32
+
+
+class _Sent(Struct):
+    newDocumentState: Raw  # noqa: N815  # RxDB's name
+    assumedMasterState: Raw | None = None  # noqa: N815
+
+
+_decode_rows = msgspec.json.Decoder(list[_Sent]).decode
+_decode = msgspec.json.Decoder().decode
+
+_DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
+    Collection.cases: push_cases.decide,
+    Collection.entries: push_entries.decide,
+    Collection.files: push_entries.decide_file,
+    Collection.visits: push_others.decide_visit,
+    Collection.households: push_others.decide_household,
+    Collection.notices: push_others.decide_notice,
+    Collection.tasks: push_others.decide_read_only,
+    Collection.cells: push_others.decide_read_only,
+}
+
+
+def parse(collection: int, body: bytes) -> list[PushRow]:
+    """PU1. Of a doubled key the last one counts here, as in the phone's own parser; raises for the batch only."""
+    if len(body) > BYTES_MAX:
+        raise BatchTooLarge
+    try:
+        sent = _decode_rows(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
+    if len(sent) > ROWS_MAX:
+        raise BatchTooLarge
+    return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
+
+
+def _row(collection: int, raw: bytes, base: Raw | None) -> PushRow:
+    fault = None
+    doc: Any = None
+    if len(raw) > ROW_BYTES_MAX:
+        fault = "row_too_large"
+    elif _deep(raw):
+        fault = "row_too_deep"
+    else:
+        doc = _decode(raw)
+        if not isinstance(doc, dict):
+            fault = "not_an_object"
+    if fault is not None:
+        doc = _rescue_id(raw)
+    try:
+        key = content.id_bytes(collection, doc["id"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        key, fault = b"", fault or "id_missing"
+    assumed: Any = None
+    if base is not None and fault is None and not _deep(bytes(base)):
+        assumed = _decode(base)
+        assumed = assumed if isinstance(assumed, dict) else None
+    return PushRow(raw=raw, key=key, doc=doc, base=assumed, fault=fault)
+
+
+def _deep(raw: bytes) -> bool:
+    """Whether JSON nests deeper than the limit; strings are skipped."""
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
+        return False
+    depth = 0
+    quoted = escaped = False
+    for byte in raw:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                quoted = False
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"{[":
+            depth += 1
+            if depth > DEPTH_MAX:
+                return True
+        elif byte in b"}]":
+            depth -= 1
+    return False
+
+
+class _OnlyId(Struct):
+    id: str
+
+
+def _rescue_id(raw: bytes) -> dict[str, Any]:
+    """The id of a row that is kept aside whole, so that it can be answered."""
+    try:
+        return {"id": msgspec.json.decode(raw, type=_OnlyId).id}
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+
+
+def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
+    """The work of one push request; its value is the JSON array to answer.
+
+    Raises ``BadRequest`` and ``BatchTooLarge`` at once, before anything is queued.
+    """
+    rows = parse(collection, body)
+
+    def work(tx: Tx, context: Context) -> bytes:
+        return _push(tx, context, caller, collection, rows)
+
+    return work
+
+
+def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
+    facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection)
+    _load(tx, facts, caller, collection, rows)
+    batch = Batch(
+        facts.head,
+        now=context.now,
+        chance=context.chance,
+        keys=context.keys,
+        actor=caller.user_pk,
+        device=caller.device_pk,
+    )
+    batch.ledgered |= facts.ledgered
+    decide = _DECIDE[collection]
+    for row in rows:
+        if row.key:
+            decide(batch, facts, caller, row)
+        else:
+            batch.keep(row.fault or "id_missing", row.raw, collection=collection, doc_id="")
+    write(tx, batch, context, f"push:{content.NAMES[collection]}")
+    _mark(tx, context, caller, collection, facts.head.seq)
+    return _answer(batch, facts, caller, collection, rows)
+
+
+def _load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
+    keys = list({row.key for row in rows if row.key})
+    known = facts.learn(tx.documents(collection, keys))
+    load_history(tx, facts, known)
+    wanted = push_entries.case_keys(collection, rows)
+    cases = [doc for doc in known if doc.collection == Collection.cases]
+    if wanted:
+        cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
+    parents = {doc.case_pk for doc in known if doc.case_pk is not None}
+    cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
+    masters = push_entries.masters(cases, facts)
+    if masters:
+        cases += facts.learn(tx.documents(Collection.cases, sorted(masters)))
+    load_cases(tx, facts, cases)
+    ids = [content.id_text(collection, key) for key in keys]
+    for kept in tx.find("quarantine", {"doc_id": ids}, columns=["collection", "doc_id", "w"]):
+        facts.kept.add((kept["collection"], content.id_bytes(collection, kept["doc_id"]), kept["w"] or ""))
+    if collection == Collection.cases:
+        locations = {
+            row.key: row.doc["location"] for row in rows if row.fault is None and row.doc.get("location")
+        }
+        unknown = {key: value for key, value in locations.items() if (collection, key) not in facts.docs}
+        facts.assigned = placing.assign_fixes(facts.config, unknown)
+        push_cases.load_waiting(tx, facts, keys)
+        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
+    elif collection == Collection.entries and any(push_entries.is_act(row) for row in rows):
+        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
+    elif collection == Collection.visits:
+        homes = push_others.household_keys(rows)
+        if homes:
+            facts.learn(tx.documents(Collection.households, sorted(homes)))
+    if caller.user_pk not in facts.viewers:
+        for named in tx.namings(users=[caller.user_pk]):
+            known_rows = facts.namings.setdefault(named.case_pk, [])
+            if named not in known_rows:
+                known_rows.append(named)
+
+
+def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -> None:
+    """VI4.4: the first push of a while lays down the number before it; pulls look back that far for a time."""
+    name = content.NAMES[collection]
+    row = tx.find("device", {"pk": caller.device_pk}, columns=["marks"])
+    if not row:
+        return
+    marks = msgspec.json.decode(row[0]["marks"])
+    former = marks.get(name)
+    if former is None or context.wall - former[1] > OVERLAP_MS:
+        marks[name] = [low, context.wall]
+    else:
+        marks[name] = [former[0], context.wall]
+    tx.update("device", {"pk": caller.device_pk}, {"marks": msgspec.json.encode(marks).decode()})
+
+
+def _answer(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
+    """PU5: one answer an id, however often it was sent."""
+    sender = Sender(collection, batch.keys)
+    answers: dict[bytes, bytes] = {}
+    for row in rows:
+        if not row.key:
+            continue
+        item = batch.held(collection, row.key)
+        doc = batch.finished(item) if item is not None else facts.docs.get((collection, row.key))
+        level = Level.none
+        if doc is not None:
+            level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
+        if doc is None or level == Level.none:
+            answers[row.key] = sender.tombstone(row.key)
+            continue
+        if row.fault is None and row.doc.get("v") == doc.v and _same(sender, doc, level, row.doc):
+            answers.pop(row.key, None)
+            continue
+        answers[row.key] = sender.document(doc, level)
+    return b"[" + b",".join(answers.values()) + b"]"
+
+
+def _same(sender: Sender, doc: Any, level: Level, sent: dict[str, Any]) -> bool:
+    return bool(_decode(sender.document(doc, level)) == {"_deleted": False} | sent)

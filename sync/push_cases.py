@@ -1,0 +1,287 @@
+"""Decisions on pushed rows of ``cases``: a new capture is always stored, an edit is merged by field."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sync import casework, content
+from sync.batch import Batch, Item
+from sync.cases.model import checked
+from sync.facts import Facts
+from sync.merge import merge, same
+from sync.pull import Caller
+from sync.rows import PushRow, counter_of
+from sync.store import Reader
+from sync.values import Collection, Doc, Level
+
+_NAME = "cases"
+
+
+def load_waiting(reader: Reader, facts: Facts, keys: Sequence[bytes]) -> None:
+    """Entries that came before their case."""
+    for row in reader.find("waiting", {"case_id": list(keys), "linked": False}):
+        facts.waiting.setdefault(row["case_id"], []).append(row["entry_pk"])
+    pks = [pk for pks in facts.waiting.values() for pk in pks]
+    facts.learn(reader.documents_by_pk(pks))
+
+
+def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
+    """PU3 for one row."""
+    held = batch.held(Collection.cases, row.key)
+    doc = held.doc if held is not None else facts.docs.get((Collection.cases, row.key))
+    if doc is None:
+        _capture(batch, facts, caller, row)
+        return
+    if is_duplicate(facts, doc, row, _NAME):
+        return
+    level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
+    if doc.gone is not None or level == Level.none:
+        aside(batch, facts, caller, row, "out_of_scope", Collection.cases)
+        return
+    if level != Level.full:
+        aside(batch, facts, caller, row, "not_yours_to_write", Collection.cases)
+        return
+    if row.fault is not None:
+        aside(batch, facts, caller, row, row.fault, Collection.cases)
+        return
+    if row.doc.get("_deleted") is True:
+        # A phone cannot delete a case; the wish is kept for the centre, the document comes back.
+        aside(batch, facts, caller, row, "deletion_wanted", Collection.cases)
+        return
+    _edit(batch, facts, caller, row, batch.take(doc))
+
+
+def is_duplicate(facts: Facts, doc: Doc, row: PushRow, name: str) -> bool:
+    """PU6: the same write id and the same client-owned content, now or in the history."""
+    w = row.w
+    if w is None or row.fault is not None:
+        return False
+    digest = _sent_digest(name, doc.collection, row)
+    if doc.w == w:
+        return doc.digest == digest
+    return any(
+        past["w"] == w and past["digest"] == digest
+        for past in facts.history.get(doc.pk, ())
+        if past["w"] is not None
+    )
+
+
+def _sent_digest(name: str, collection: int, row: PushRow) -> bytes:
+    return content.digest(collection, checked(name, row.doc).values)
+
+
+def aside(
+    batch: Batch,
+    facts: Facts,
+    caller: Caller,
+    row: PushRow,
+    reason: str,
+    collection: int,
+    *,
+    tell: bool = True,
+) -> None:
+    """Keep what a row holds where a person finds it; the author is told once, in plain words."""
+    if (collection, row.key, row.mark) in facts.kept:
+        return
+    facts.kept.add((collection, row.key, row.mark))
+    doc_id = content.id_text(collection, row.key)
+    doc = facts.docs.get((collection, row.key))
+    item = (
+        batch.take(doc)
+        if doc is not None and doc.collection == Collection.cases and doc.gone is None
+        else None
+    )
+    payload = {
+        "new": row.doc if row.fault is None else {"raw": row.raw.decode(errors="replace")},
+        "base": row.base,
+    }
+    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case=item, w=row.mark)
+    if tell:
+        args = {"id": doc_id, "collection": content.NAMES[collection], "reason": reason, "quarantine": kept}
+        batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args)
+
+
+def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
+    """A new case: what is understandable is kept, and what is not becomes a stub that points to it."""
+    identity = content.id_text(Collection.cases, row.key)
+    if row.fault is not None:
+        _stub(batch, facts, caller, row, row.fault)
+        return
+    if row.doc.get("_deleted") is True:
+        aside(batch, facts, caller, row, "deleted_before_arrival", Collection.cases, tell=False)
+        return
+    result = checked(_NAME, row.doc)
+    if not result.usable:
+        _stub(batch, facts, caller, row, result.reason or "unusable")
+        return
+    values = dict(result.values)
+    digest = content.digest(Collection.cases, values)
+    issues = [_issue(issue.field, issue.code, issue.message) for issue in result.issues]
+    issues += claims(values, caller)
+    values |= {"id": identity, "author": caller.user_id, "device": caller.device_id}
+    if row.w is not None:
+        values["w"] = row.w
+    if issues:
+        values["issues"] = issues
+    item = casework.open_case(
+        batch, facts, row.key, values, author=caller.user_pk, device=caller.device_pk, w=row.w, digest=digest
+    )
+    if result.rest:
+        keep_rest(batch, Collection.cases, item, result.rest, row.w)
+    if row.base is not None:
+        # RC6: a base nobody here has: its values may be all that is left of a lost history.
+        lost = {
+            k: v for k, v in row.base.items() if k in values and v is not None and not same(v, values.get(k))
+        }
+        if lost:
+            batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, other=None)
+    _link_waiting(batch, facts, item, row.key)
+
+
+def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str) -> None:
+    """A capture that cannot be read is still a capture: a stub stands for it and the payload is kept."""
+    identity = content.id_text(Collection.cases, row.key)
+    aside(batch, facts, caller, row, reason, Collection.cases)
+    values: dict[str, Any] = {
+        "id": identity,
+        "kind": row.doc.get("kind") if row.doc.get("kind") in casework.KIND_CODES else "dispute",
+        "captured_at": batch.now,
+        "author": caller.user_id,
+        "device": caller.device_id,
+        "issues": [_issue("*", "unusable", reason)],
+    }
+    if row.w is not None:
+        values["w"] = row.w
+    casework.open_case(
+        batch, facts, row.key, values, author=caller.user_pk, device=caller.device_pk, w=row.w, digest=None
+    )
+
+
+def _issue(field: str, code: str, message: str) -> dict[str, str]:
+    return {"field": field, "code": code, "message": message}
+
+
+def claims(values: Mapping[str, Any], caller: Caller) -> list[dict[str, str]]:
+    """Author and device are those of the session; another claim is told, not believed."""
+    issues = []
+    for field, own in (("author", {caller.user_id, caller.user_name}), ("device", {caller.device_id})):
+        claim = values.get(field)
+        if claim is not None and claim not in own:
+            issues.append(_issue(field, "claim_differs", str(claim)[:64]))
+    return issues
+
+
+def keep_rest(batch: Batch, collection: int, item: Item, rest: Mapping[str, Any], w: str | None) -> None:
+    """Refused and unknown values of an otherwise good row."""
+    case = item if collection == Collection.cases else None
+    batch.keep("fields_refused", dict(rest), collection=collection, doc_id=item.id, case=case, w=w)
+
+
+def _link_waiting(batch: Batch, facts: Facts, case: Item, key: bytes) -> None:
+    for pk in facts.waiting.get(key, ()):
+        doc = facts.by_pk.get(pk)
+        if doc is None or doc.own_since is None or doc.writer is None:
+            continue
+        if facts.level(doc.writer, case.doc, batch.opened, batch.closed) < Level.plain:
+            continue  # who cannot see the case learns nothing of it
+        entry = batch.take(doc)
+        batch.link(entry, case)
+        batch.set(entry, {"parent_missing": None})
+        batch.linked.append(pk)
+
+
+def last_writer(facts: Facts, doc: Doc, field: str) -> int | None:
+    """The device that last wrote a field; for a field never edited, the device of the capture."""
+    past = facts.history.get(doc.pk, [])
+    for row in past:
+        if field in row["fields"].split(","):
+            return None if row["by_device"] is None else int(row["by_device"])
+    first = past[-1]["device"] if past else doc.device
+    return None if first is None else int(first)
+
+
+def is_stale(facts: Facts, doc: Doc, caller: Caller, w: str | None) -> bool:
+    """VI4.5: an older counter of this device than the last one applied to the document."""
+    mine = counter_of(w)
+    if mine is None:
+        return False
+    applied = [counter_of(doc.w)] if doc.device == caller.device_pk else []
+    applied += [
+        counter_of(row["w"]) for row in facts.history.get(doc.pk, ()) if row["device"] == caller.device_pk
+    ]
+    return any(counter is not None and counter > mine for counter in applied)
+
+
+def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) -> None:
+    result = checked(_NAME, row.doc)
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", Collection.cases)
+        return
+    if result.rest:
+        keep_rest(batch, Collection.cases, item, result.rest, row.w)
+    changed = merged_into(batch, facts, caller, row, item, result.values, _NAME)
+    if changed:
+        restamp(batch, facts, item, row, result.values, caller)
+        casework.amended(batch, facts, item, changed)
+
+
+def merged_into(
+    batch: Batch,
+    facts: Facts,
+    caller: Caller,
+    row: PushRow,
+    item: Item,
+    mine: Mapping[str, Any],
+    name: str,
+) -> frozenset[str]:
+    """Merge the pushed values into the item; losers go to the ledger. Returns the changed fields."""
+    doc = item.before
+    theirs = item.values
+    other = item.doc.device
+    if is_stale(facts, item.doc, caller, row.w):
+        return _merge_stale(batch, row, item, mine)
+    merged = merge(
+        name,
+        row.base,
+        mine,
+        theirs,
+        same_device=lambda field: last_writer(facts, doc, field) == caller.device_pk,
+    )
+    for conflict in merged.conflicts:
+        values = {"base": conflict.base, "winner": conflict.winner, "loser": conflict.loser}
+        batch.dispute(item, conflict.field, conflict.rule, values, w=row.mark, other=other)
+    if merged.changed:
+        batch.set(item, {field: merged.values.get(field) for field in merged.changed})
+    return merged.changed
+
+
+def _merge_stale(batch: Batch, row: PushRow, item: Item, mine: Mapping[str, Any]) -> frozenset[str]:
+    """A late older write fills what nobody has touched since; it never goes over a newer value."""
+    base = row.base or {}
+    changed: dict[str, Any] = {}
+    for field, value in mine.items():
+        theirs = item.values.get(field)
+        if field in {"id", "w", "author", "device"} or same(value, base.get(field)) or same(value, theirs):
+            continue
+        if same(theirs, base.get(field)):
+            changed[field] = value
+        else:
+            values = {"base": base.get(field), "winner": theirs, "loser": value}
+            batch.dispute(item, field, "older_write", values, w=row.mark, other=item.doc.device)
+    batch.set(item, changed)
+    return frozenset(changed)
+
+
+def restamp(
+    batch: Batch, facts: Facts, item: Item, row: PushRow, mine: Mapping[str, Any], caller: Caller
+) -> None:
+    """The new state carries the write id of the push, unless that id is spent or the push gave none."""
+    past = {item.before.w, *(line["w"] for line in facts.history.get(item.doc.pk, ()))}
+    spent = row.w is None or row.w in past
+    w = f"0:{batch.chance.uuid7(batch.now)}" if spent else row.w
+    batch.set(item, {"w": w})
+    batch.stamp(
+        item,
+        w=w,
+        device=caller.device_pk,
+        digest=None if spent else content.digest(item.doc.collection, mine),
+    )

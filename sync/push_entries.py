@@ -1,0 +1,221 @@
+"""Decisions on pushed rows of ``entries`` and ``files``: what happened to a case, written once, never changed.
+
+A phone acts by an entry of type ``act``; it is run on the case as it is now. An entry whose case is unknown to the
+server or invisible to its sender is kept for its author alone, and looks the same in both situations (VI7).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sync import casework, content, timing
+from sync.batch import Batch, Item
+from sync.cases.model import checked
+from sync.facts import Facts
+from sync.merge import same
+from sync.pull import Caller
+from sync.push_cases import aside, claims, is_duplicate, keep_rest
+from sync.rows import PushRow
+from sync.values import Collection, Doc, Level
+
+MERGED_HOPS = 8  # a case merged into one that was merged …
+# What an entry tells the clocks besides being there.
+_HEARD = {
+    "contact_attempt": "case.contacted",
+    "session": "case.contacted",
+    "emergency_call": "emergency.called",
+}
+
+
+def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
+    """Ids of the cases that these rows hang on."""
+    if collection not in {Collection.entries, Collection.files}:
+        return set()
+    field = "case_id" if collection == Collection.entries else "owner_id"
+    keys: set[bytes] = set()
+    for row in rows:
+        if row.fault is None and isinstance(row.doc.get(field), str):
+            try:
+                keys.add(content.id_bytes(Collection.cases, row.doc[field]))
+            except ValueError:
+                continue
+    return keys
+
+
+def masters(cases: Iterable[Doc], facts: Facts) -> set[bytes]:
+    """Ids of the cases that merged ones point to."""
+    found: set[bytes] = set()
+    for doc in cases:
+        if doc.gone is None and b'"master_case"' in doc.clear:
+            master = content.whole(doc, facts.keys).get("master_case")
+            if isinstance(master, str):
+                found.add(content.id_bytes(Collection.cases, master))
+    return found
+
+
+def is_act(row: PushRow) -> bool:
+    """Whether the row asks for an act."""
+    return row.fault is None and row.doc.get("type") == "act"
+
+
+def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
+    """PU3 for one entry."""
+    doc = _known(batch, facts, Collection.entries, row)
+    if doc is not None:
+        _again(batch, facts, caller, row, doc, "entries")
+        return
+    if row.fault is not None or row.doc.get("_deleted") is True:
+        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.entries)
+        return
+    result = checked("entries", row.doc)
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", Collection.entries)
+        return
+    values = dict(result.values)
+    digest = content.digest(Collection.entries, values)
+    issues = [{"field": i.field, "code": i.code, "message": i.message} for i in result.issues]
+    issues += claims(values, caller)
+    kind = str(values["type"])
+    case = _case(batch, facts, str(values["case_id"]))
+    letter = casework.entry_class(kind)
+    values |= {
+        "id": content.id_text(Collection.entries, row.key),
+        "author": caller.user_id,
+        "device": caller.device_id,
+        "class": "ocs"[letter],
+        "received_at": batch.now,
+    }
+    if row.w is not None:
+        values["w"] = row.w
+    if issues:
+        values["issues"] = issues
+    place: dict[str, Any] = {
+        "writer": caller.user_pk,
+        "entry_class": letter,
+        "w": row.w,
+        "device": caller.device_pk,
+        "digest": digest,
+    }
+    level = Level.none if case is None else facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
+    if case is None or level < Level.plain:
+        item = _waits(batch, caller, row.key, values, place)
+    else:
+        if case.id != values["case_id"]:
+            values["moved_from"], values["case_id"] = values["case_id"], case.id
+        item = batch.create(Collection.entries, row.key, values, parent=case, **place)
+        if kind == "act":
+            _run(batch, facts, caller, case, item)
+        elif kind in _HEARD:
+            timing.happened(batch, facts, case, [(_HEARD[kind], _heard(values))])
+    if result.rest:
+        keep_rest(batch, Collection.entries, item, result.rest, row.w)
+
+
+def _heard(values: dict[str, Any]) -> dict[str, Any]:
+    body = values.get("body") or {}
+    captured = values.get("at")
+    told = {"captured_at": captured} if isinstance(captured, int) else {}
+    return told | ({"reached": body["reached"]} if isinstance(body.get("reached"), bool) else {})
+
+
+def _known(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | None:
+    held = batch.held(collection, row.key)
+    return held.doc if held is not None else facts.docs.get((collection, row.key))
+
+
+def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc, name: str) -> None:
+    """An entry that is here already: a repeat is harmless, another text goes to the ledger."""
+    if is_duplicate(facts, doc, row, name):
+        return
+    level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
+    if level == Level.none or row.fault is not None or row.doc.get("_deleted") is True:
+        aside(batch, facts, caller, row, row.fault or "out_of_scope", doc.collection)
+        return
+    item = batch.take(doc)
+    values = checked(name, row.doc).values
+    for field, value in values.items():
+        held = item.values.get(field)
+        if field in {"id", "w", "author", "device", "case_id"} or value is None or same(value, held):
+            continue
+        lost = {"base": (row.base or {}).get(field), "winner": held, "loser": value}
+        batch.dispute(item, field, "written_once", lost, w=row.mark, other=doc.device)
+
+
+def _case(batch: Batch, facts: Facts, case_id: str) -> Item | None:
+    """The case an entry hangs on; a merged one leads to its master."""
+    key = content.id_bytes(Collection.cases, case_id)
+    for _ in range(MERGED_HOPS):
+        doc = facts.docs.get((Collection.cases, key))
+        if doc is None or doc.gone is not None:
+            return None
+        item = batch.take(doc)
+        master = item.values.get("master_case")
+        if item.values.get("status") != "merged" or not isinstance(master, str):
+            return item
+        key = content.id_bytes(Collection.cases, master)
+    return None
+
+
+def _waits(batch: Batch, caller: Caller, key: bytes, values: dict[str, Any], place: dict[str, Any]) -> Item:
+    """No case that this author may see: the entry has a place of its own until one comes."""
+    values["parent_missing"] = True
+    item = batch.create(Collection.entries, key, values, author=caller.user_pk, own=True, **place)
+    wanted = content.id_bytes(Collection.cases, str(values["case_id"]))
+    batch.waiting.append({"entry_pk": item.doc.pk, "case_id": wanted, "linked": False})
+    return item
+
+
+def _run(batch: Batch, facts: Facts, caller: Caller, case: Item, entry: Item) -> None:
+    """The act of an entry; an illegal one is kept with the reason and comes back so."""
+    body = entry.values.get("body") or {}
+    name, args = body.get("act"), body.get("args") or {}
+    if not isinstance(name, str) or not isinstance(args, dict):
+        refused = {"outcome": "refused", "reason": "act_unknown"}
+        batch.set(entry, {"body": {**body, **refused}})
+        return
+    casework.act(batch, facts, case, name, args, user_pk=caller.user_pk, entry=entry)
+
+
+def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
+    """PU3 for the record of a file; the bytes travel apart."""
+    doc = _known(batch, facts, Collection.files, row)
+    if doc is not None:
+        _again(batch, facts, caller, row, doc, "files")
+        return
+    if row.fault is not None or row.doc.get("_deleted") is True:
+        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.files)
+        return
+    result = checked("files", row.doc)
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", Collection.files)
+        return
+    values = dict(result.values)
+    digest = content.digest(Collection.files, values)
+    values |= {
+        "id": content.id_text(Collection.files, row.key),
+        "author": caller.user_id,
+        "device": caller.device_id,
+        "received_at": batch.now,
+        "state": "missing",
+    }
+    if row.w is not None:
+        values["w"] = row.w
+    owner = values.get("owner_id")
+    case = _case(batch, facts, owner) if isinstance(owner, str) else None
+    letter = {"o": 0, "c": 1, "s": 2}.get(str(values.get("class")), 0)
+    place: dict[str, Any] = {
+        "writer": caller.user_pk,
+        "entry_class": letter,
+        "w": row.w,
+        "device": caller.device_pk,
+        "digest": digest,
+    }
+    level = Level.none if case is None else facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
+    if case is None or level < Level.plain:
+        item = batch.create(Collection.files, row.key, values, author=caller.user_pk, own=True, **place)
+        if isinstance(owner, str):
+            wanted = content.id_bytes(Collection.cases, owner)
+            batch.waiting.append({"entry_pk": item.doc.pk, "case_id": wanted, "linked": False})
+    else:
+        item = batch.create(Collection.files, row.key, values, parent=case, **place)
+    if result.rest:
+        keep_rest(batch, Collection.files, item, result.rest, row.w)

@@ -1,0 +1,538 @@
+"""The store on SQLite and on PostgreSQL: one implementation, two dialects.
+
+Both are driven synchronously from threads; the writing half holds the district's clock row from its first statement
+to the commit, which is what serialises commits (SQLite: ``BEGIN IMMEDIATE``; PostgreSQL: ``SELECT … FOR UPDATE`` on
+that row). Hot statements are plain SQL with bound values, compiled once; the generic half builds its statements from
+column names of ``tables`` only.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pysqlite3
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, pool
+from sqlalchemy.schema import CreateSchema
+
+from sync.errors import StoreUnavailable
+from sync.store import Row, Tx
+from sync.tables import DistrictRow
+from sync.values import ClassInterval, Doc, Head, Interval, Named
+
+T = TypeVar("T")
+
+SQLITE_MINIMUM = (3, 51, 3)  # 3.7.0 to 3.51.2 can corrupt a database in WAL mode
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=5000",
+    "mmap_size=0",
+    "trusted_schema=OFF",
+    "secure_delete=ON",
+    "temp_store=MEMORY",
+    "cache_size=-32768",
+    "wal_autocheckpoint=4000",
+)
+_PROBE_OVER = 8  # more tags than this are probed together first
+_IN_MAX = 500  # names in one IN list; longer lists are asked in pieces
+_OPERATORS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "like": "like"}
+_TABLES: dict[str, Table] = dict(DistrictRow.metadata.tables)
+_DOC_COLUMNS = Doc.__struct_fields__
+_DOC = ", ".join(_DOC_COLUMNS)
+_TAG_COLUMN = {0: "cell", 1: "duty", 2: "person", 3: "author"}
+_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """The version of the SQLite library that this store would use."""
+    return tuple(int(part) for part in pysqlite3.sqlite_version.split("."))
+
+
+def sqlite_engine(path: Path, *, readonly: bool = False) -> Engine:
+    """An engine for one SQLite file, with the pragmas read back; refuses a library with the WAL defect."""
+    if sqlite_version() < SQLITE_MINIMUM:
+        needed = ".".join(map(str, SQLITE_MINIMUM))
+        message = (
+            f"SQLite {pysqlite3.sqlite_version} can damage a database in WAL mode; install {needed} or newer."
+        )
+        raise StoreUnavailable(message)
+
+    def connect() -> Any:  # a DB-API connection has no type of its own
+        connection = pysqlite3.connect(
+            str(path), check_same_thread=False, isolation_level=None, cached_statements=512
+        )
+        for pragma in _PRAGMAS:
+            connection.execute(f"pragma {pragma}")
+        if readonly:
+            connection.execute("pragma query_only=ON")
+        mode = connection.execute("pragma journal_mode").fetchone()[0]
+        level = connection.execute("pragma synchronous").fetchone()[0]
+        if mode != "wal" or level != 2:  # 2 is FULL
+            message = f"{path.name}: journal mode {mode}, synchronous {level}; WAL and FULL are needed."
+            raise StoreUnavailable(message)
+        return connection
+
+    return create_engine(
+        "sqlite://",
+        creator=connect,
+        module=pysqlite3,
+        poolclass=pool.QueuePool,
+        pool_size=4,
+        max_overflow=4,
+        pool_reset_on_return=None,
+    )
+
+
+def postgres_engine(url: str, schema: str) -> Engine:
+    """An engine whose every transaction looks into one schema and nowhere else."""
+    if not _NAME.match(schema):
+        message = f"{schema!r} cannot be a schema name."
+        raise StoreUnavailable(message)
+    engine = create_engine(
+        re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", url),
+        pool_size=6,
+        max_overflow=4,
+        pool_pre_ping=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _look_into_schema(connection: Connection) -> None:
+        connection.exec_driver_sql(f"set local search_path to {schema}")
+        connection.exec_driver_sql("set local statement_timeout to 30000")
+        connection.exec_driver_sql("set local idle_in_transaction_session_timeout to 60000")
+
+    return engine
+
+
+class SqlStore:
+    """One district in one SQLite file or one PostgreSQL schema."""
+
+    def __init__(self, engine: Engine, *, reader: Engine | None = None, schema: str | None = None) -> None:
+        """Read through `reader` where given (SQLite: connections that cannot write)."""
+        self.engine = engine
+        self.reader = reader or engine
+        self.schema = schema
+        self.postgres = engine.dialect.name == "postgresql"
+
+    @classmethod
+    def sqlite(cls, path: Path) -> "SqlStore":
+        """The store in the SQLite file `path`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return cls(sqlite_engine(path), reader=sqlite_engine(path, readonly=True))
+
+    @classmethod
+    def postgresql(cls, url: str, schema: str) -> "SqlStore":
+        """The store in the schema `schema` of the database at `url`."""
+        return cls(postgres_engine(url, schema), schema=schema)
+
+    def create(self) -> None:
+        """Make the tables as the models declare them: for tests and benchmarks; a server migrates instead."""
+        if self.schema:
+            with self.engine.begin() as connection:
+                connection.execute(CreateSchema(self.schema, if_not_exists=True))
+        with self.engine.begin() as connection:
+            DistrictRow.metadata.create_all(connection)
+        self.write(open_clock)
+
+    @contextmanager
+    def read(self) -> Generator["SqlReader", None, None]:
+        """One snapshot."""
+        try:
+            with self.reader.connect() as connection:
+                if self.postgres:
+                    connection = connection.execution_options(  # noqa: PLW2901
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
+                    with connection.begin():
+                        yield SqlReader(connection, postgres=True)
+                else:
+                    connection.exec_driver_sql("begin")
+                    try:
+                        yield SqlReader(connection, postgres=False)
+                    finally:
+                        connection.exec_driver_sql("rollback")
+        except (exc.OperationalError, exc.TimeoutError) as error:
+            raise StoreUnavailable from error
+
+    def write(self, work: Callable[["SqlTx"], T]) -> T:
+        """One transaction; the clock row is locked before anything is read."""
+        try:
+            with self.engine.connect() as connection:
+                if self.postgres:
+                    with connection.begin():
+                        connection.exec_driver_sql("select seq from clock where id = 1 for update")
+                        return work(SqlTx(connection, postgres=True))
+                connection.exec_driver_sql("begin immediate")
+                try:
+                    result = work(SqlTx(connection, postgres=False))
+                    connection.exec_driver_sql("commit")
+                except BaseException:
+                    connection.exec_driver_sql("rollback")
+                    raise
+                return result
+        except (exc.OperationalError, exc.TimeoutError) as error:
+            raise StoreUnavailable from error
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+        if self.reader is not self.engine:
+            self.reader.dispose()
+
+
+def open_clock(tx: Tx) -> None:
+    """Write the clock row of a new district."""
+    if not tx.find("clock", {"id": 1}):
+        tx.insert("clock", [{"id": 1, "seq": 0, "next_pk": 1, "epoch": 1, "config": 0}])
+        tx.insert("epoch", [{"epoch": 1, "restored_to": 0}])
+
+
+def _columns(table: str, names: Iterable[str]) -> None:
+    known = _TABLES[table].c
+    for name in names:
+        if name not in known:
+            message = f"{table} has no column {name}"
+            raise KeyError(message)
+
+
+class SqlReader:
+    """See ``store.Reader``."""
+
+    def __init__(self, connection: Connection, *, postgres: bool) -> None:
+        self._connection = connection
+        self._mark = "%s" if postgres else "?"
+        self._postgres = postgres
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        if self._postgres:
+            sql = sql.replace("?", "%s")
+        return self._connection.exec_driver_sql(sql, tuple(values)).fetchall()
+
+    def _condition(self, table: str, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        parts: list[str] = []
+        values: list[Any] = []
+        for key, value in where.items():
+            name, _, operator = key.partition("__")
+            _columns(table, [name])
+            if operator:
+                parts.append(f'"{name}" {_OPERATORS[operator]} ?')
+                values.append(value)
+            elif value is None:
+                parts.append(f'"{name}" is null')
+            elif isinstance(value, list | tuple | set | frozenset):
+                if not value:
+                    parts.append("1 = 0")
+                    continue
+                parts.append(f'"{name}" in ({", ".join("?" * len(value))})')
+                values.extend(value)
+            else:
+                parts.append(f'"{name}" = ?')
+                values.append(value)
+        return (" where " + " and ".join(parts)) if parts else "", values
+
+    def head(self) -> Head:
+        row = self._rows("select seq, next_pk, epoch, config from clock where id = 1", ())[0]
+        return Head(*row)
+
+    def find(
+        self,
+        table: str,
+        where: Mapping[str, Any] | None = None,
+        *,
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        columns: Sequence[str] = (),
+    ) -> list[Row]:
+        names = list(columns) or [column.name for column in _TABLES[table].c]
+        _columns(table, names)
+        _columns(table, [name.removeprefix("-") for name in order])
+        condition, values = self._condition(table, where or {})
+        listed = ", ".join(f'"{name}"' for name in names)
+        sql = f'select {listed} from "{table}"{condition}'  # noqa: S608  # names are checked against the tables
+        if order:
+            sql += " order by " + ", ".join(
+                f'"{name.removeprefix("-")}"{" desc" if name.startswith("-") else ""}' for name in order
+            )
+        if limit is not None:
+            sql += f" limit {int(limit)}"
+        return [dict(zip(names, row, strict=True)) for row in self._rows(sql, values)]
+
+    def _docs(self, sql: str, values: Sequence[Any]) -> list[Doc]:
+        return [Doc(*row) for row in self._rows(sql, values)]
+
+    def documents(self, collection: int, ids: Sequence[bytes]) -> list[Doc]:
+        found: list[Doc] = []
+        for start in range(0, len(ids), _IN_MAX):
+            part = ids[start : start + _IN_MAX]
+            marks = ", ".join("?" * len(part))
+            found += self._docs(
+                f"select {_DOC} from document where collection = ? and id in ({marks})",  # noqa: S608
+                (collection, *part),
+            )
+        return found
+
+    def documents_by_pk(self, pks: Sequence[int]) -> list[Doc]:
+        return self._by_keys("pk", pks)
+
+    def _by_keys(self, column: str, keys: Sequence[int], tail: str = "") -> list[Doc]:
+        found: list[Doc] = []
+        for start in range(0, len(keys), _IN_MAX):
+            part = keys[start : start + _IN_MAX]
+            marks = ", ".join("?" * len(part))
+            found += self._docs(f"select {_DOC} from document where {column} in ({marks}){tail}", part)  # noqa: S608
+        return found
+
+    def children(self, case_pks: Sequence[int]) -> list[Doc]:
+        return self._by_keys("case_pk", case_pks, " order by pk")
+
+    def tagged(
+        self,
+        collection: int,
+        kind: int,
+        tags: Sequence[int],
+        *,
+        seq_over: int,
+        seq_upto: int | None,
+        after: tuple[int, int, int] | None,
+        limit: int,
+    ) -> list[Doc]:
+        column = _TAG_COLUMN[kind]
+        extra = " and author_since is not null" if kind == 3 else ""  # Place.author
+        extra += f" and {column} is not null" if kind in {1, 2} else ""
+        upto = " and seq <= ?" if seq_upto is not None else ""
+        found: list[Doc] = []
+        if len(tags) > _PROBE_OVER:
+            tags = self._with_rows(collection, column, extra, tags, seq_over, seq_upto)
+        # One indexed range a tag: the cost follows what changed in the tag, never what is stored.
+        for tag in tags:
+            if after is not None and tag < after[0]:
+                continue
+            keyed = after is not None and tag == after[0]
+            key = " and (seq > ? or (seq = ? and pk > ?))" if keyed else ""
+            values: list[Any] = [
+                collection,
+                tag,
+                max(seq_over, after[1] - 1) if keyed and after else seq_over,
+            ]
+            if seq_upto is not None:
+                values.append(seq_upto)
+            if keyed and after:
+                values += [after[1], after[1], after[2]]
+            found += self._docs(
+                f"select {_DOC} from document where collection = ? and {column} = ?{extra} and seq > ?"  # noqa: S608
+                f"{upto}{key} order by seq, pk limit {int(limit - len(found))}",
+                values,
+            )
+            if len(found) >= limit:
+                break
+        return found
+
+    def _with_rows(
+        self, collection: int, column: str, extra: str, tags: Sequence[int], over: int, upto: int | None
+    ) -> list[int]:
+        """Which of many tags have anything in the range: one statement instead of one a tag."""
+        bound = " and seq <= ?" if upto is not None else ""
+        found: list[int] = []
+        for start in range(0, len(tags), _IN_MAX):
+            part = tags[start : start + _IN_MAX]
+            values: list[Any] = [collection, *part, over]
+            if upto is not None:
+                values.append(upto)
+            marks = ", ".join("?" * len(part))
+            rows = self._rows(
+                f"select distinct {column} from document where collection = ? and {column} in ({marks})"  # noqa: S608
+                f"{extra} and seq > ?{bound}",
+                values,
+            )
+            found += [row[0] for row in rows]
+        return sorted(found)
+
+    def left(
+        self,
+        collection: int,
+        kind: int,
+        tags: Sequence[int],
+        *,
+        to_over: int,
+        to_upto: int | None,
+        after: tuple[int, int, int] | None,
+        limit: int,
+    ) -> list[Interval]:
+        upto = " and v_to <= ?" if to_upto is not None else ""
+        found: list[Interval] = []
+        if len(tags) > _PROBE_OVER:
+            tags = self._tags_left(collection, kind, tags, to_over)
+        for tag in tags:
+            if after is not None and tag < after[0]:
+                continue
+            keyed = after is not None and tag == after[0]
+            key = " and (v_to > ? or (v_to = ? and doc_pk > ?))" if keyed else ""
+            values: list[Any] = [collection, kind, tag, to_over]
+            if to_upto is not None:
+                values.append(to_upto)
+            if keyed and after:
+                values += [after[1], after[1], after[2]]
+            rows = self._rows(
+                "select doc_pk, collection, kind, tag, v_from, v_to from closed_place "  # noqa: S608
+                f"where collection = ? and kind = ? and tag = ? and v_to > ?{upto}{key} "
+                f"order by v_to, doc_pk limit {int(limit - len(found))}",
+                values,
+            )
+            found += [Interval(*row) for row in rows]
+            if len(found) >= limit:
+                break
+        return found
+
+    def _tags_left(self, collection: int, kind: int, tags: Sequence[int], over: int) -> list[int]:
+        found: list[int] = []
+        for start in range(0, len(tags), _IN_MAX):
+            part = tags[start : start + _IN_MAX]
+            marks = ", ".join("?" * len(part))
+            rows = self._rows(
+                "select distinct tag from closed_place where collection = ? and kind = ? "  # noqa: S608
+                f"and tag in ({marks}) and v_to > ?",
+                (collection, kind, *part, over),
+            )
+            found += [row[0] for row in rows]
+        return sorted(found)
+
+    def closed_places(self, doc_pks: Sequence[int]) -> list[Interval]:
+        found: list[Interval] = []
+        for start in range(0, len(doc_pks), _IN_MAX):
+            part = doc_pks[start : start + _IN_MAX]
+            marks = ", ".join("?" * len(part))
+            rows = self._rows(
+                f"select doc_pk, collection, kind, tag, v_from, v_to from closed_place where doc_pk in ({marks})",  # noqa: S608
+                part,
+            )
+            found += [Interval(*row) for row in rows]
+        return found
+
+    def closed_classes(self, doc_pks: Sequence[int]) -> list[ClassInterval]:
+        found: list[ClassInterval] = []
+        for start in range(0, len(doc_pks), _IN_MAX):
+            part = doc_pks[start : start + _IN_MAX]
+            marks = ", ".join("?" * len(part))
+            rows = self._rows(
+                f"select doc_pk, klass, v_from, v_to from closed_class where doc_pk in ({marks})",  # noqa: S608
+                part,
+            )
+            found += [ClassInterval(*row) for row in rows]
+        return found
+
+    def namings(self, *, users: Sequence[int] = (), cases: Sequence[int] = ()) -> list[Named]:
+        column, keys = ("user_pk", users) if users else ("case_pk", cases)
+        found: list[Named] = []
+        for start in range(0, len(keys), _IN_MAX):
+            part = keys[start : start + _IN_MAX]
+            marks = ", ".join("?" * len(part))
+            rows = self._rows(
+                f"select pk, user_pk, case_pk, denied, v_from, v_to from naming where {column} in ({marks})",  # noqa: S608
+                part,
+            )
+            found += [Named(row[0], row[1], row[2], bool(row[3]), row[4], row[5]) for row in rows]
+        return found
+
+
+_INSERT_DOC = f"insert into document ({_DOC}) values ({', '.join('?' * len(_DOC_COLUMNS))})"  # noqa: S608
+_UPDATE_DOC = f"update document set {', '.join(f'{name} = ?' for name in _DOC_COLUMNS[1:])} where pk = ?"  # noqa: S608
+
+
+class SqlTx(SqlReader):
+    """See ``store.Tx``."""
+
+    config_raised = False
+
+    def _run(self, sql: str, values: Sequence[Any]) -> int:
+        if self._postgres:
+            sql = sql.replace("?", "%s")
+        return self._connection.exec_driver_sql(sql, tuple(values)).rowcount
+
+    def _run_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        if self._postgres:
+            sql = sql.replace("?", "%s")
+        self._connection.exec_driver_sql(sql, rows)
+
+    def number(self) -> int:
+        return int(self._rows("update clock set seq = seq + 1 where id = 1 returning seq", ())[0][0])
+
+    def raise_config(self) -> None:
+        self.config_raised = True
+        self._run("update clock set config = config + 1 where id = 1", ())
+
+    def new_epoch(self, epoch: int) -> None:
+        self._run("update clock set epoch = ? where id = 1", (epoch,))
+
+    def take_pks(self, count: int) -> int:
+        rows = self._rows("update clock set next_pk = next_pk + ? where id = 1 returning next_pk", (count,))
+        return int(rows[0][0]) - count
+
+    def advance(self, seq: int, next_pk: int) -> None:
+        self._run("update clock set seq = ?, next_pk = ? where id = 1", (seq, next_pk))
+
+    def insert(self, table: str, rows: Iterable[Row]) -> None:
+        listed = list(rows)
+        if not listed:
+            return
+        names = list(listed[0])
+        _columns(table, names)
+        columns = ", ".join(f'"{name}"' for name in names)
+        sql = f'insert into "{table}" ({columns}) values ({", ".join("?" * len(names))})'  # noqa: S608
+        self._run_many(sql, [tuple(row[name] for name in names) for row in listed])
+
+    def add(self, table: str, row: Row) -> int:
+        names = list(row)
+        _columns(table, names)
+        columns = ", ".join(f'"{name}"' for name in names)
+        sql = f'insert into "{table}" ({columns}) values ({", ".join("?" * len(names))}) returning pk'  # noqa: S608
+        return int(self._rows(sql, [row[name] for name in names])[0][0])
+
+    def put(self, table: str, row: Row) -> None:
+        names = list(row)
+        _columns(table, names)
+        keys = [column.name for column in _TABLES[table].primary_key.columns]
+        columns = ", ".join(f'"{name}"' for name in names)
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
+        sql = (
+            f'insert into "{table}" ({columns}) values ({", ".join("?" * len(names))}) '  # noqa: S608
+            f"on conflict ({', '.join(keys)}) do update set {changes}"
+        )
+        self._run(sql, [row[name] for name in names])
+
+    def update(self, table: str, where: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        _columns(table, values)
+        condition, keys = self._condition(table, where)
+        changes = ", ".join(f'"{name}" = ?' for name in values)
+        return self._run(f'update "{table}" set {changes}{condition}', [*values.values(), *keys])  # noqa: S608
+
+    def insert_documents(self, docs: Sequence[Doc]) -> None:
+        self._run_many(_INSERT_DOC, [_values(doc) for doc in docs])
+
+    def update_documents(self, docs: Sequence[Doc]) -> None:
+        self._run_many(_UPDATE_DOC, [(*_values(doc)[1:], doc.pk) for doc in docs])
+
+    def bump(self, pks: Sequence[int], seq: int) -> None:
+        self._run_many("update document set seq = ? where pk = ?", [(seq, pk) for pk in pks])
+
+    @contextmanager
+    def savepoint(self) -> Generator[None, None, None]:
+        self._connection.exec_driver_sql("savepoint part")
+        try:
+            yield
+        except BaseException:
+            self._connection.exec_driver_sql("rollback to savepoint part")
+            self._connection.exec_driver_sql("release savepoint part")
+            raise
+        self._connection.exec_driver_sql("release savepoint part")
+
+
+def _values(doc: Doc) -> tuple[Any, ...]:
+    return tuple(getattr(doc, name) for name in _DOC_COLUMNS)
+
+
+__all__ = ["SQLITE_MINIMUM", "SqlReader", "SqlStore", "SqlTx", "open_clock", "sqlite_version"]
