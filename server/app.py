@@ -1,0 +1,146 @@
+"""The application: routes, guards, errors and what lives as long as the process."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.config.compression import CompressionConfig
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from server import strict_json
+from server.auth.guards import provide_caller, require_access
+from server.auth.lockout import AddressLimit, Phantoms
+from server.errors import EXCEPTION_HANDLERS
+from server.jobs import schedule
+from server.metrics import Metrics
+from server.pokes import Hub
+from server.routes import all_handlers
+from server.routes.pages import read_pages
+from server.runtime import Runtime
+from server.settings import Settings
+from server.shield import make_before_send, make_shield
+
+BODY_MAX = 1 << 20
+PAGES_FOLDER = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request whose JSON is read strictly."""
+
+    async def json(self) -> Any:
+        """The body's value; raises the errors of ``strict_json``."""
+        body = await self.body()
+        return strict_json.parse(body, max_bytes=max(BODY_MAX, len(body)))
+
+
+def create_app(
+    settings: Settings,
+    *,
+    handlers: Sequence[Any] | None = None,
+    jobs: Sequence[schedule.Job] | None = None,
+    on_ready: Callable[[Runtime], None] | None = None,
+) -> Litestar:
+    """The application for `settings`; the databases open with its lifespan.
+
+    `handlers` and `jobs` replace those of the program; `on_ready` is called once everything is open.
+    ``app.state.runtime`` is the ``Runtime``.
+    """
+    runtime = Runtime(settings)
+    describe(runtime.metrics, runtime)
+
+    @asynccontextmanager
+    async def living(app: Litestar) -> AsyncIterator[None]:
+        with runtime.database.lock():
+            runtime.open()
+            scheduler = schedule.start(runtime, schedule.all_jobs() if jobs is None else jobs)
+            app.state.scheduler = scheduler
+            try:
+                if on_ready is not None:
+                    on_ready(runtime)
+                yield
+            finally:
+                scheduler.shutdown(wait=False)
+                runtime.close()
+
+    lifespan: list[Callable[[Litestar], AbstractAsyncContextManager[None]]] = [living]
+    return Litestar(
+        route_handlers=list(all_handlers() if handlers is None else handlers),
+        lifespan=lifespan,
+        guards=[require_access],
+        dependencies={"caller": Provide(provide_caller)},
+        middleware=[make_shield(settings, runtime.metrics)],
+        before_send=[make_before_send(settings)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        request_class=StrictRequest,
+        request_max_body_size=BODY_MAX,
+        compression_config=CompressionConfig(
+            backend="gzip",
+            minimum_size=1024,
+            gzip_compress_level=6,
+            exclude=["^/sync/v1/stream", "^/files/"],
+            exclude_opt_key="packed",  # routes whose answers are compressed already
+        ),
+        cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
+        openapi_config=_openapi(),
+        logging_config=None,
+        debug=False,
+        state=State(
+            {
+                "runtime": runtime,
+                "callers": {},
+                "used_commands": {},
+                "phantoms": Phantoms(),
+                "address_limit": AddressLimit(),
+                "pages": read_pages(PAGES_FOLDER),
+            }
+        ),
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="wangge",
+        version=version("wangge"),
+        openapi_router=Router("/schema", route_handlers=[], opt={"access": "open"}),
+        render_plugins=[JsonRenderPlugin()],
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        security=[{"bearer": []}],
+    )
+
+
+def describe(metrics: Metrics, runtime: Runtime) -> None:
+    """Name the figures of this process."""
+    hub: Hub = runtime.hub
+    metrics.describe("wangge_requests_total", "Requests answered, by route and status.")
+    metrics.describe("wangge_request_seconds", "Time from a request to the end of its answer.")
+    metrics.describe("wangge_job_failures_total", "Jobs that ended in an error.")
+    metrics.gauge("wangge_streams", "Open streams of pokes.", lambda: [((), hub.streams)])
+    metrics.gauge(
+        "wangge_district_head",
+        "The district's logical clock.",
+        lambda: [((("district", code),), open_.head.seq) for code, open_ in list(runtime.districts.items())],
+    )
+    metrics.gauge(
+        "wangge_writes_waiting",
+        "Works in the queue of the district's writer.",
+        lambda: [
+            ((("district", code),), open_.writer.waiting) for code, open_ in list(runtime.districts.items())
+        ],
+    )
+    metrics.gauge(
+        "wangge_commits",
+        "Transactions the writer has committed since the start.",
+        lambda: [
+            ((("district", code),), open_.writer.commits) for code, open_ in list(runtime.districts.items())
+        ],
+    )

@@ -1,0 +1,75 @@
+"""How long to wait after wrong passwords, counted per account and per enrolled device.
+
+A stranger who tries a name out locks strangers only: a phone that has been enrolled keeps a count of its own.
+Names that do not exist are locked alike, so that the answer does not tell which names there are.
+"""
+
+import threading
+from collections import OrderedDict
+
+from msgspec import Struct
+
+FREE_TRIES = 5
+FIRST_WAIT_MS = 30_000
+LONGEST_WAIT_MS = 30 * 60_000
+_NAMES_MAX = 10_000
+_PER_ADDRESS = 300  # sign-ins from one address in a minute: an office behind one router starts work together
+_MINUTE_MS = 60_000
+
+
+def wait_after(failures: int) -> int:
+    """Milliseconds to wait after so many failures in a row: none up to four, then doubling up to half an hour."""
+    if failures < FREE_TRIES:
+        return 0
+    return min(FIRST_WAIT_MS << min(failures - FREE_TRIES, 20), LONGEST_WAIT_MS)
+
+
+class _Count(Struct):
+    failures: int = 0
+    until: int = 0
+
+
+class Phantoms:
+    """Failures of names that do not exist, kept in memory and bounded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
+
+    def locked_until(self, district: str, username: str) -> int:
+        """Wall time until which the name is locked, 0 if it is not."""
+        with self._lock:
+            found = self._counts.get((district, username))
+            return found.until if found else 0
+
+    def failed(self, district: str, username: str, wall: int) -> None:
+        """Count one more failure."""
+        with self._lock:
+            count = self._counts.setdefault((district, username), _Count())
+            self._counts.move_to_end((district, username))
+            count.failures += 1
+            wait = wait_after(count.failures)
+            count.until = wall + wait if wait else 0
+            while len(self._counts) > _NAMES_MAX:
+                self._counts.popitem(last=False)
+
+
+class AddressLimit:
+    """How many sign-ins one network address may try in a minute."""
+
+    def __init__(self, per_minute: int = _PER_ADDRESS) -> None:
+        self._lock = threading.Lock()
+        self._per_minute = per_minute
+        self._seen: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def allows(self, address: str, now: int) -> bool:
+        """Count one try at `now` (ms); False when this minute's are used up."""
+        minute = now // _MINUTE_MS
+        with self._lock:
+            last, count = self._seen.get(address, (minute, 0))
+            count = count + 1 if last == minute else 1
+            self._seen[address] = (minute, count)
+            self._seen.move_to_end(address)
+            while len(self._seen) > _NAMES_MAX:
+                self._seen.popitem(last=False)
+        return count <= self._per_minute

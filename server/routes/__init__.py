@@ -1,0 +1,16 @@
+"""The routes, a module a subject. A module lists its handlers as ``HANDLERS``; its name is added to ``MODULES``."""
+
+from importlib import import_module
+from typing import Any
+
+MODULES = [
+    "server.routes.health",
+    "server.routes.sessions",
+    "server.routes.stream",
+    "server.routes.pages",
+]
+
+
+def all_handlers() -> list[Any]:
+    """The handlers of every module, in the order of ``MODULES``."""
+    return [handler for name in MODULES for handler in import_module(name).HANDLERS]

@@ -1,0 +1,64 @@
+"""The stream of pokes, and the ticket that opens it where no header can be sent."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.response import Stream
+from msgspec import Struct
+
+from server.auth.callers import Caller
+from server.auth.guards import identify, runtime_of
+from server.clocks import wall_ms
+from server.errors import TicketRefused
+from sync.errors import StoreUnavailable
+
+HttpRequest = Request[Any, Any, Any]
+
+
+class TicketAnswer(Struct):
+    """A ticket that opens one stream; `expires_in` in seconds."""
+
+    ticket: str
+    expires_in: int = 30
+
+
+@post("/sync/v1/ticket", opt={"access": "user"}, status_code=201)
+async def ticket(request: HttpRequest, caller: Caller) -> TicketAnswer:
+    """A ticket for an EventSource, which cannot send a bearer token."""
+    return TicketAnswer(runtime_of(request).hub.ticket(caller))
+
+
+@get(
+    "/sync/v1/stream",
+    opt={"access": "stream"},
+    media_type="text/event-stream",
+    description="Server-sent events named RESYNC, with the dirty collections (null: all) and the head; never a document.",
+)
+async def stream(request: HttpRequest) -> Stream:
+    """Pokes until the token ends or the server stops."""
+    runtime = runtime_of(request)
+    given = request.query_params.getall("ticket", [])
+    if given:
+        caller = runtime.hub.redeem(given[0]) if len(given) == 1 else None
+        if not isinstance(caller, Caller):
+            raise TicketRefused
+    else:
+        caller = await identify(request)
+    if runtime.hub.closing:
+        raise StoreUnavailable("The server is stopping.", retry_after=5)
+    district = runtime.district(caller.district)
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        life = caller.token_expires_at - wall_ms()
+        async for event in runtime.hub.stream(caller.district, caller.user_pk, district.head.seq, life):
+            yield event
+
+    return Stream(
+        events(),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"},
+    )
+
+
+HANDLERS = [ticket, stream]

@@ -1,0 +1,101 @@
+"""What every request passes: the host name it was asked under, headers that protect, counting and the log line."""
+
+import logging
+from typing import Any
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from server.clocks import monotonic_ms
+from server.metrics import Metrics
+from server.settings import Settings, is_loopback
+from sync.errors import BadRequest
+
+_log = logging.getLogger("wangge.requests")
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=(self), payment=(), usb=()",
+}
+TLS_HEADER = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+
+
+class HostRefused(BadRequest):
+    """The server does not answer to this host name."""
+
+    code = "host_refused"
+
+
+def host_is_allowed(settings: Settings, hosts: list[str]) -> bool:
+    """Whether the Host headers of a request name this server: exactly one, named in the settings or loopback."""
+    if len(hosts) != 1:
+        return False
+    host = hosts[0].strip().lower()
+    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.split(":", 1)[0]
+    if name in {allowed.lower() for allowed in settings.allowed_hosts} or is_loopback(name):
+        return True
+    return settings.purpose == "test" and name in {"testserver", "testserver.local"}
+
+
+def make_shield(settings: Settings, metrics: Metrics) -> Any:
+    """The middleware factory."""
+
+    def shield(app: ASGIApp) -> ASGIApp:
+        async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if not host_is_allowed(settings, hosts):
+                raise HostRefused
+            began = monotonic_ms()
+            status = 500
+
+            async def counting(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                await send(message)
+
+            try:
+                await app(scope, receive, counting)
+            finally:
+                _record(scope, metrics, status, monotonic_ms() - began)
+
+        return inner
+
+    return shield
+
+
+def _record(scope: HTTPScope, metrics: Metrics, status: int, milliseconds: int) -> None:
+    route = scope.get("path_template") or "unknown"
+    method = str(scope["method"])
+    metrics.count("wangge_requests_total", (("method", method), ("route", route), ("status", str(status))))
+    if route != "/sync/v1/stream":
+        metrics.observe("wangge_request_seconds", milliseconds / 1000, (("route", route),))
+    # the template, never the path or the query: those hold ids, codes of receipts, words that were searched for
+    _log.info(
+        "request", extra={"fields": {"method": method, "route": route, "status": status, "ms": milliseconds}}
+    )
+
+
+def make_before_send(settings: Settings) -> Any:
+    """The hook that puts the protecting headers on every answer, errors included."""
+
+    async def protect(message: Message, scope: Scope) -> None:
+        if message["type"] != "http.response.start" or scope["type"] != "http":
+            return
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Content-Security-Policy", API_POLICY)
+        headers.setdefault("Cache-Control", "no-store")
+        if settings.behind_tls_proxy:
+            headers.setdefault(*TLS_HEADER)
+
+    return protect

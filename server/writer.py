@@ -1,0 +1,190 @@
+"""The one writer of a district: a thread that drains a queue and commits what waits together.
+
+Requests of several phones share a transaction, each in a savepoint of its own (see ``sync.commit``). A request is
+answered only after the commit that holds it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sync.commit import Context, Outcome, Work, commit_group
+from sync.errors import StoreUnavailable
+from sync.store import Store
+from sync.values import Head
+
+T = TypeVar("T")
+Listener = Callable[[Head], None]
+MAX_GROUP = 64
+MAX_WAITING = 2000
+_log = logging.getLogger("wangge.writer")
+
+
+class _Job:
+    """One submitted work and the way back to its submitter."""
+
+    __slots__ = ("actor", "done", "loop", "work")
+
+    def __init__(
+        self,
+        work: Work[Any],
+        actor: str,
+        loop: asyncio.AbstractEventLoop | None,
+        done: "asyncio.Future[Any] | Future[Any]",
+    ) -> None:
+        self.work = work
+        self.actor = actor
+        self.loop = loop
+        self.done = done
+
+
+class Writer:
+    """Takes works from any thread or task and commits them in the order they came."""
+
+    def __init__(
+        self,
+        store: Store,
+        make_context: Callable[[str], Context],
+        *,
+        name: str = "writer",
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._store = store
+        self._make_context = make_context
+        self._queue: queue.Queue[_Job | None] = queue.Queue(max_waiting)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._listeners: list[Listener] = []
+        self._gate = threading.Lock()
+        self._open = False
+        self._head: Head | None = None
+        self.commits = 0
+        self.works = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many works are queued."""
+        return self._queue.qsize()
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener(head)` in the writer's thread after every commit that moved the clock or the configuration."""
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Begin to take works."""
+        with self._gate:
+            self._open = True
+        self._thread.start()
+
+    def stop(self, timeout: float = 30) -> None:
+        """Take nothing new, finish what waits, end."""
+        with self._gate:
+            if not self._open:
+                return
+            self._open = False
+        self._queue.put(None)
+        self._thread.join(timeout)
+
+    async def submit(self, work: Work[T], *, actor: str = "system") -> T:
+        """What `work` returns, once it is committed; raises what it raises, or ``StoreUnavailable`` when too many wait.
+
+        If the caller goes away meanwhile the work is committed all the same.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._put(_Job(work, actor, loop, done))
+        return await done
+
+    def submit_blocking(self, work: Work[T], *, actor: str = "system") -> T:
+        """``submit`` for threads; never call it from an event loop or from inside a work."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a work cannot wait for another work")
+        done: Future[T] = Future()
+        self._put(_Job(work, actor, None, done))
+        return done.result()
+
+    def _put(self, job: _Job) -> None:
+        with self._gate:
+            if not self._open:
+                raise StoreUnavailable("The server is stopping; nothing was stored.", retry_after=5)
+            try:
+                self._queue.put_nowait(job)
+            except queue.Full as error:
+                raise StoreUnavailable(
+                    "Too many writes are waiting; nothing was stored.", retry_after=5
+                ) from error
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            group: list[_Job] = []
+            job = self._queue.get()
+            while True:
+                if job is None:
+                    last = True
+                    break
+                group.append(job)
+                if len(group) >= MAX_GROUP:
+                    break
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if group:
+                self._commit(group)
+
+    def _commit(self, group: list[_Job]) -> None:
+        try:
+            outcomes = commit_group(self._store, [(job.work, self._make_context(job.actor)) for job in group])
+        except Exception as error:  # noqa: BLE001  # every submitter must hear of it, and the thread must live on
+            outcomes = [Outcome(error=error) for _ in group]
+        self.commits += 1
+        self.works += len(group)
+        # Listeners hear first: whoever is answered may rely on the next request being judged by the new state.
+        self._tell()
+        self._answer(group, outcomes)
+
+    def _answer(self, group: list[_Job], outcomes: list[Outcome[Any]]) -> None:
+        per_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Outcome[Any]]]] = {}
+        for job, outcome in zip(group, outcomes, strict=True):
+            if job.loop is None:
+                _settle([(job.done, outcome)])
+            else:
+                per_loop.setdefault(job.loop, []).append((job.done, outcome))
+        for loop, settled in per_loop.items():
+            # a loop that is closed by now has nobody left who waits
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, settled)
+
+    def _tell(self) -> None:
+        try:
+            with self._store.read() as reader:
+                head = reader.head()
+        except StoreUnavailable:
+            return
+        before, self._head = self._head, head
+        if before is not None and (before.seq, before.config, before.epoch) == (
+            head.seq,
+            head.config,
+            head.epoch,
+        ):
+            return
+        for listener in self._listeners:
+            try:
+                listener(head)
+            except Exception:
+                _log.exception("a listener failed")
+
+
+def _settle(settled: list[tuple[Any, Outcome[Any]]]) -> None:
+    for done, outcome in settled:
+        if done.done():
+            continue
+        if outcome.error is not None:
+            done.set_exception(outcome.error)
+        else:
+            done.set_result(outcome.value)
