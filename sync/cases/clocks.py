@@ -17,7 +17,7 @@ from sync.cases.rulesets import Budget, ClockRule, RuleSet, Trigger, holds
 
 SUSPENDED: Final = "case.suspended"  # args: reason, until?, approved_by?
 RESUMED: Final = "case.resumed"
-EXTENDED: Final = "case.extended"  # args: clock, span or until, epoch?, by?
+EXTENDED: Final = "case.extended"  # args: clock?, epoch?, and span, days (working days) or until
 LEVEL_EVENTS: Final = frozenset(
     {"case.stepped_up", "case.sent_back", "case.reopened"}
 )  # args.level is the new level
@@ -188,12 +188,13 @@ class _Fold:
     ) -> None:
         self.events, self.facts, self.ruleset, self.calendars = events, facts, ruleset, calendars
         self.drafts: dict[str, list[_Draft]] = {}
-        self.level = 0
+        self.past: dict[str, int] = {}  # how many clocks of a kind a cancelling event has put behind us
+        self.level = self.from_level = 0
 
     def run(self) -> tuple[Clock, ...]:
         for event in self.events:
             if event.kind in LEVEL_EVENTS:
-                self.level = int(event.args.get("level", 0))
+                self.from_level, self.level = self.level, int(event.args.get("level", 0))
             for kind in self.ruleset.clocks_of.get(event.kind, ()):
                 self._listen(kind, event)
             if event.kind == SUSPENDED:
@@ -215,6 +216,7 @@ class _Fold:
         if _hears(rule.cancels, event):
             for draft in self._open(kind, event):
                 draft.end("cancelled", event)
+            self.past[kind] = len(self.drafts.get(kind, ()))
         if _hears(rule.meets, event):
             for draft in self._open(kind, event):
                 draft.end("met", event)
@@ -224,7 +226,7 @@ class _Fold:
             for draft in self._open(kind, event):
                 draft.end("cancelled", event)
         if again or _hears(rule.starts, event):
-            begun = self.drafts.get(kind, [])
+            begun = self.drafts.get(kind, [])[self.past.get(kind, 0) :]
             if again or not (begun if rule.once else self._open(kind, event)):
                 self._start(kind, rule, event)
 
@@ -237,7 +239,7 @@ class _Fold:
         return [draft for draft in found if draft.args.get(name) == event.args[name]]
 
     def _start(self, kind: str, rule: ClockRule, event: Event) -> None:
-        args = {"level": self.level, **event.args}
+        args = {"level": self.level, "from_level": self.from_level, **event.args}
         anchor = args.get(rule.anchor_from) if rule.anchor_from else None
         row = next((row for row in rule.budget if holds(row.when, self._reader(args))), None)
         self._begin(kind, rule, anchor if isinstance(anchor, int) else event.at, args, row, 0)
@@ -302,9 +304,12 @@ class _Fold:
                 draft.state = "running"
 
     def _extend(self, event: Event) -> None:
-        span, until = event.args.get("span"), event.args.get("until")
+        span, until, days = (event.args.get(name) for name in ("span", "until", "days"))
+        if span is None and isinstance(days, int):
+            span = f"{days}wd"
+        named = event.args.get("clock") or self._most_pressing()
         for draft in self._all_open():
-            if draft.kind != event.args.get("clock") or draft.budget is None:
+            if draft.kind != named or draft.budget is None:
                 continue
             if event.args.get("epoch", draft.epoch) != draft.epoch:
                 continue
@@ -319,6 +324,11 @@ class _Fold:
                 longer.due, longer.shifts_from = until, event.at
             elif isinstance(span, str) and longer.due is not None:
                 longer.due = add_span(calendar, longer.due, parse_span(span))
+
+    def _most_pressing(self) -> str | None:
+        """The clock an extension means that names none: the one that is due first."""
+        due = [(draft.due, draft.kind) for draft in self._all_open() if draft.due is not None]
+        return min(due)[1] if due else None
 
     def _all_open(self) -> list[_Draft]:
         return [d for begun in self.drafts.values() for d in begun if d.state in {"running", "paused"}]

@@ -9,26 +9,16 @@ cannot disagree. `fire` decides one case at one instant. Three laws hold whateve
 - a firing raises the level and nothing else: not the status, not the handler; and never lowers it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 
-from sync.cases.calendars import Calendar, Span, add_span
-from sync.cases.clocks import (
-    LEVEL_EVENTS,
-    CaseFacts,
-    Clock,
-    Event,
-    Segment,
-    advance,
-    clocks_of,
-    measure,
-    pause_at,
-    shift,
-)
-from sync.cases.rulesets import Ladder, RuleSet, StepRule, holds
+from sync.cases.calendars import Calendar, add_span
+from sync.cases.clocks import LEVEL_EVENTS, CaseFacts, Clock, Event, Segment, pause_at
+from sync.cases.ladders import Plan, Step, by_nominal, plan
+from sync.cases.rulesets import RuleSet
 
 __all__ = [
     "Ack",
@@ -58,39 +48,6 @@ __all__ = [
 TOP_LEVEL: Final = 3
 Outcome = Literal["fired", "suppressed", "superseded", "deferred"]
 Why = Literal["", "parked", "dwell", "held", "paused"]
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One rung or repeat of it, and the instant it is due by the rules alone (None: parked by a pause)."""
-
-    key: str
-    rule: str
-    step: str
-    clock: str
-    epoch: int
-    repeat_no: int
-    nominal_at: int | None
-    level: int
-    roles: tuple[str, ...]
-    warn: bool
-    calendar: str
-    min_dwell: Span | None
-    within: Span
-    holds_for: Span
-    on_empty: Literal["next_level", "stay"]
-    suppressed: bool
-
-
-class Plan(msgspec.Struct, frozen=True, eq=False):
-    """Clocks and rungs of a case. `ladders` are the rungs by clock, epoch and ladder, warnings apart."""
-
-    clocks: tuple[Clock, ...]
-    steps: tuple[Step, ...]
-    ladders: tuple[
-        tuple[Clock, tuple[Step, ...], tuple[Step, ...]], ...
-    ]  # clock, warnings, level rungs by nominal
-    ruleset: RuleSet
-    calendars: Mapping[str, Calendar]
 
 
 class Fired(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -152,25 +109,6 @@ class Ready(msgspec.Struct, frozen=True):
     ack: Ack | None = None
 
 
-def plan(
-    events: Sequence[Event], facts: CaseFacts, ruleset: RuleSet, calendars: Mapping[str, Calendar]
-) -> Plan:
-    """All clocks and rungs of a case; every open clock with a ladder has at least one rung, armed or parked."""
-    clocks = clocks_of(events, facts, ruleset, calendars)
-    ladders = []
-    for clock in clocks:
-        if clock.state not in {"running", "paused"}:
-            continue
-        for ladder in ruleset.ladders_of.get(clock.kind, ()):
-            if ladder.when is None or holds(ladder.when, _reader(facts, clock)):
-                steps = tuple(_rungs(ladder, clock, facts, ruleset, calendars))
-                warnings = tuple(step for step in steps if step.warn)
-                raising = sorted((step for step in steps if not step.warn), key=_order)
-                ladders.append((clock, warnings, tuple(raising)))
-    steps = tuple(step for _, warnings, raising in ladders for step in (*warnings, *raising))
-    return Plan(clocks, steps, tuple(ladders), ruleset, calendars)
-
-
 def fire(
     state: State, plan: Plan, facts: CaseFacts, reach: Mapping[int, tuple[str, ...]], now: int
 ) -> Firings:
@@ -187,7 +125,7 @@ def fire(
         due = [head for head in _heads(plan, state, fired) if head[3].at is not None and head[3].at <= now]
         if not due:
             break
-        clock, step, rungs, _ = min(due, key=lambda head: _order(head[1]))
+        clock, step, rungs, _ = min(due, key=lambda head: by_nominal(head[1]))
         firing = _decide(plan, clock, step, rungs, fired, facts, level, reach, now)
         level = firing.level_to
         outcome = firing.outcome
@@ -243,8 +181,9 @@ def record(state: State, event: Event) -> State:
     An event that does not name the level carries the one the case stands at, so that later firings do not
     change what an earlier event meant.
     """
-    if "level" not in event.args and (level := level_of(state)):
-        event = msgspec.structs.replace(event, args={**event.args, "level": level})
+    if level := level_of(state):
+        stands = {"from_level": level} if event.kind in LEVEL_EVENTS else {"level": level}
+        event = msgspec.structs.replace(event, args={**stands, **event.args})
     return msgspec.structs.replace(state, events=(*state.events, event))
 
 
@@ -315,63 +254,6 @@ def ready(plan: Plan, state: State, step: Step) -> Ready:
         if step in warnings or step in raising:
             return _ready(plan, state, clock, step, raising, fired)
     return Ready(None, "parked")
-
-
-# ---- planning
-
-
-def _reader(facts: CaseFacts, clock: Clock) -> Any:
-    return lambda name: clock.args.get(name[5:]) if name.startswith("args.") else getattr(facts, name, None)
-
-
-def _order(step: Step) -> tuple[bool, int, int, str]:
-    return (step.nominal_at is None, step.nominal_at or 0, step.level, step.key)
-
-
-def _rungs(
-    ladder: Ladder, clock: Clock, facts: CaseFacts, ruleset: RuleSet, calendars: Mapping[str, Calendar]
-) -> Iterator[Step]:
-    suppressed = ladder.suppress is not None and holds(ladder.suppress, _reader(facts, clock))
-    ack = below = ruleset.rules.ack
-    for rung in ladder.steps:
-        ack = rung.ack or ack
-        base = _base_instant(rung, clock, ladder, calendars)
-        for number in range(1 + (rung.repeat.max if rung.repeat else 0)):
-            if number and rung.repeat and base is not None:
-                base = add_span(calendars[ladder.calendar], base, rung.repeat.every)
-            yield Step(
-                key=f"{clock.kind}:{clock.epoch}:{ladder.id}:{rung.id}:{number}",
-                rule=ladder.id,
-                step=rung.id,
-                clock=clock.kind,
-                epoch=clock.epoch,
-                repeat_no=number,
-                nominal_at=None if base is None else shift(clock, calendars[clock.calendar], base),
-                level=rung.level,
-                roles=rung.to,
-                warn=rung.warn,
-                calendar=ladder.calendar,
-                min_dwell=rung.min_dwell,
-                within=ack.within,
-                holds_for=ack.holds_for if number else below.holds_for,
-                on_empty=rung.on_empty,
-                suppressed=suppressed,
-            )
-        below = ack
-
-
-def _base_instant(
-    rung: StepRule, clock: Clock, ladder: Ladder, calendars: Mapping[str, Calendar]
-) -> int | None:
-    """The instant of a rung counted without pauses."""
-    if clock.base_due_at is None:
-        return None
-    at = clock.base_due_at
-    if rung.at.percent != 100:
-        calendar = calendars[clock.calendar]
-        budget = measure(calendar, clock.office, clock.anchor_at, at)
-        at = advance(calendar, clock.office, clock.anchor_at, budget * rung.at.percent // 100)
-    return at if rung.at.offset is None else add_span(calendars[ladder.calendar], at, rung.at.offset)
 
 
 # ---- deciding
@@ -447,7 +329,7 @@ def _decide(
     if step.suppressed:
         return outcome("suppressed", "suppressed_by_rule")
     if step.warn:
-        later = (s.nominal_at for s in rungs if _order(s) > _order(step))
+        later = (s.nominal_at for s in rungs if by_nominal(s) > by_nominal(step))
         if any(at is not None and at <= now for at in later):
             return outcome("superseded", "a_later_rung_is_due")
         return outcome("fired", "due", reach.get(step.level, ()))

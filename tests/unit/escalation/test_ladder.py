@@ -243,6 +243,50 @@ class TestWhatLeadersDo:
         assert [f.level_to for f in case.tick("2026-11-25 17:30") if not f.warn] == [1]
 
 
+class TestNothingLiesForgotten:
+    def test_an_admitted_case_that_nobody_dispatches_climbs_too(self) -> None:
+        case = Case()
+        case.happens("case.received", "2026-11-20 09:00")
+        case.happens("case.admitted", "2026-11-20 10:00")
+        case.happens("case.contacted", "2026-11-20 10:00")
+        assert clock(case, "admit").state == "met"
+        assert [f.level_to for f in case.tick("2026-11-23 17:30") if not f.warn] == [1]
+
+    def test_work_sent_back_by_the_centre_has_its_term_again(self) -> None:
+        case = Case()
+        case.happens("case.accepted", "2026-11-16 10:00")
+        case.happens("case.reported", "2026-11-17 10:00")
+        case.happens("case.rejected", "2026-11-20 10:00")
+        assert clock(case, "resolve_grid", 2).due_at == at("2026-11-23 17:30")
+        assert clock(case, "verify").state == "met"
+
+    def test_a_failed_mediation_must_come_to_an_end(self) -> None:
+        case = Case()
+        case.happens("case.begun", "2026-11-16 10:00")
+        case.happens("case.failed", "2026-11-17 10:00")
+        assert clock(case, "conclude").due_at == at("2026-11-24 17:30")
+
+    def test_only_settlements_drawn_for_the_sample_wait_for_a_person_to_verify(self) -> None:
+        for drawn in (True, False):
+            case = Case()
+            case.happens("case.settled", "2026-11-16 10:00", on_spot=True, sample=drawn)
+            assert any(c.kind == "verify" for c in case.plan.clocks) is drawn
+
+    def test_a_case_settled_reopened_and_settled_again_is_followed_up_again(self) -> None:
+        case = Case()
+        case.happens("case.settled", "2026-11-02 10:00")
+        case.happens("case.reopened", "2026-11-05 10:00")
+        case.happens("case.settled", "2026-11-20 10:00")
+        assert clock(case, "follow_up").state == "cancelled"
+        assert clock(case, "follow_up", 2).due_at == at("2026-11-27 17:30")
+
+    def test_an_extension_that_names_no_clock_means_the_one_due_first(self) -> None:
+        case = dispatched()
+        case.happens("case.contacted", "2026-11-20 09:00")
+        case.happens("case.extended", "2026-11-20 10:00", days=2)
+        assert clock(case, "accept").due_at == at("2026-11-24 17:30")
+
+
 class TestLateEvidence:
     def test_settled_on_tuesday_and_received_on_thursday_takes_the_firing_back(self) -> None:
         case = Case()
