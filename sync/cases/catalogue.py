@@ -12,8 +12,8 @@ import msgspec
 
 DATA: Final = Path(__file__).parent / "data"
 
-# How two users may come to hold a right on a case: through the cells of a unit, by the unit that handles it, or not
-# by place at all.
+# How two users may come to hold a right on a case: through the cells of a unit, by the unit that handles
+# it, or not by place at all.
 VIAS: Final = ("cell", "unit", "person", "none")
 REACHES: Final = ("worker", "lead", "centre", "handler", "manager", "none")
 
@@ -257,6 +257,7 @@ OPEN_STATUSES: Final = frozenset(code for code, row in STATUSES.items() if row.o
 PROTECTIONS: Final = ("normal", "restricted", "sealed")
 URGENCIES: Final = ("normal", "urgent", "emergency")
 COLOURS: Final = ("blue", "yellow", "orange", "red")
+CONSENTS: Final = frozenset(TABLES["consents"])
 SUPERVISIONS: Final = ("none", "ordinary", "yellow", "red")
 
 

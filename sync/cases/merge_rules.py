@@ -69,7 +69,7 @@ def same(a: Any, b: Any) -> bool:
 
 def empty(value: Any) -> bool:
     """Nothing that a person wrote."""
-    return value is None or value == "" or value == [] or value == {}
+    return value is None or value in ("", [], {})
 
 
 def _decide(
@@ -89,7 +89,8 @@ def _later(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
 
 
 def _text(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
-    # Words of two people are never mixed into a sentence nobody said: the later stays, the other is kept to compare.
+    # Words of two people are never mixed into a sentence nobody said: the later stays, the other is kept
+    # to compare.
     return _decide(where, "text", base, mine, theirs, mine_wins=not where.soft)
 
 

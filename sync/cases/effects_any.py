@@ -1,0 +1,386 @@
+"""What the acts bring about that change no status: rating, protection, place, supervision, instructions, requests."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sync.cases.acting import Acting, Effect
+from sync.cases.acts import (
+    ActError,
+    Handler,
+    LiftRecusal,
+    Name,
+    Recuse,
+    SetClass,
+    SetPlace,
+    lacks,
+)
+from sync.cases.catalogue import COLOURS, PROTECTIONS, SIGNALS, SUPERVISIONS, highest
+from sync.cases.effects_intake import known_unit, rate, set_category
+from sync.cases.effects_mediation import ask, suspend_now
+
+CENTRE: Final = frozenset({"clerk", "dispatcher", "centre_director"})
+_RANK: Final[Mapping[str, int]] = {
+    "community_leader": 1,
+    "centre_director": 2,
+    "street_leader": 3,
+    "district_leader": 4,
+}
+
+
+def rank(roles: frozenset[str]) -> int:
+    """How high somebody stands, for what only the same or a higher leader may take back."""
+    return max((_RANK.get(role, 0) for role in roles), default=0)
+
+
+# -- risk, protection, recusal ------------------------------------------------------------------
+
+
+def proposed_colour(signals: list[str], people_count: int | None) -> str | None:
+    """The highest colour the ticks propose; a person confirms it or does not."""
+    rows = [SIGNALS[code] for code in signals if code in SIGNALS]
+    many = (people_count or 0) > 50
+    colours = [(row.colour_above_50 if many else None) or row.colour for row in rows]
+    return highest(COLOURS, *colours) if any(colours) else None
+
+
+def proposed_urgency(signals: list[str]) -> str | None:
+    return next((row.urgency for code in signals if (row := SIGNALS.get(code)) and row.urgency), None)
+
+
+def _rate(acting: Acting) -> None:
+    rate(acting, acting.args["colour"], acting.args["reason"], acting.args.get("signals"))
+    acting.event_args["colour"] = acting.args["colour"]
+
+
+def _raise_signal(acting: Acting) -> None:
+    signal = acting.args["signal"]
+    signals = list(acting.case.get("signals") or ())
+    if signal not in signals:
+        signals.append(signal)
+    acting.set["signals"] = signals
+    held = acting.case.get("risk") or {}
+    acting.set["risk"] = {**held, "proposed": proposed_colour(signals, acting.case.get("people_count"))}
+    if proposed_urgency([signal]) == "emergency" and acting.case.get("urgency") != "emergency":
+        acting.set["urgency"] = "emergency"
+        acting.event("case.urgency_raised", urgency="emergency")
+    acting.event_args["signal"] = signal
+
+
+def _protect(acting: Acting) -> None:
+    held = str(acting.case.get("protection") or "normal")
+    wanted = acting.args["class"]
+    if PROTECTIONS.index(wanted) < PROTECTIONS.index(held) and "centre_director" not in acting.actor.roles:
+        raise ActError(
+            "act_forbidden", "只有中心主任可以降低保密等级", "only the centre director lowers the protection"
+        )
+    acting.set["protection"] = wanted
+    acting.directives.append(SetClass(wanted))
+    acting.event_args["class"] = wanted
+
+
+def _recuse(acting: Acting) -> None:
+    user = acting.args["user"]
+    acting.set["recused"] = sorted({*(acting.case.get("recused") or ()), user})
+    acting.directives.append(Recuse(user))
+    handler = acting.handler
+    if handler.get("user") == user:
+        handler["user"] = None
+        acting.set["handler"] = handler
+        acting.directives.append(Handler(None))
+
+
+def _lift_recusal(acting: Acting) -> None:
+    user = acting.args["user"]
+    acting.set["recused"] = [other for other in acting.case.get("recused") or () if other != user]
+    acting.directives.append(LiftRecusal(user))
+
+
+# -- place, category, links ---------------------------------------------------------------------
+
+
+def _set_place(acting: Acting) -> None:
+    args = acting.args
+    acting.directives.append(SetPlace(args.get("cell"), args.get("location"), args.get("evidence")))
+    acting.track["place_by"] = acting.actor.user
+    assignment = dict(acting.case.get("assignment") or {})
+    acting.set["assignment"] = {**assignment, "needs_confirmation": False}
+    acting.close_tasks.append("confirm_place")
+
+
+def _set_category(acting: Acting) -> None:
+    set_category(acting, acting.args["category"])
+
+
+def _relate(acting: Acting) -> None:
+    related = list(acting.case.get("related") or ())
+    for kind in ("case", "matter", "visit"):
+        link = {"kind": kind, "id": acting.args.get(kind)}
+        if link["id"] and link not in related:
+            related.append(link)
+    acting.set["related"] = related
+    if "matter" in acting.args:
+        acting.entry("matter_link", {"matter_id": acting.args["matter"], "why": acting.args.get("why")})
+
+
+# -- danger and duty ----------------------------------------------------------------------------
+
+
+def _call_emergency(acting: Acting) -> None:
+    body = {name: acting.args.get(name) for name in ("number", "answered", "instruction")}
+    acting.entry("emergency_call", {**body, "called_at": acting.args.get("called_at", acting.now)})
+    acting.event_args["number"] = acting.args["number"]
+
+
+def _report_mandatory(acting: Acting) -> None:
+    receipt = acting.args.get("receipt")
+    if receipt is not None and "centre_director" not in acting.actor.roles:
+        raise ActError(
+            "act_forbidden", "强制报告由中心主任办结", "the centre director completes a mandatory report"
+        )
+    acting.list_of("mandatory").append(
+        {
+            "authority": acting.args["authority"],
+            "at": acting.args.get("reported_at", acting.now),
+            "by": acting.actor.user,
+            "receipt": receipt,
+        }
+    )
+    acting.entry(
+        "mandatory_report",
+        {
+            "authority": acting.args["authority"],
+            "ground": acting.args.get("ground"),
+            "reported_at": acting.args.get("reported_at", acting.now),
+            "by": acting.actor.user,
+            "receipt": receipt,
+        },
+    )
+
+
+# -- requests -----------------------------------------------------------------------------------
+
+
+def _clock(acting: Acting) -> str:
+    """The clock an extension is for: as said, else the one that runs at this status."""
+    if "clock" in acting.args:
+        return str(acting.args["clock"])
+    if acting.case.get("kind") != "dispute":
+        return "service"
+    if acting.case.get("status") == "in_mediation":
+        return "mediation"
+    return ("resolve_grid", "resolve_community", "resolve_street", "resolve_district")[
+        int(acting.case.get("level") or 0)
+    ]
+
+
+def _request_extension(acting: Acting) -> None:
+    clock = _clock(acting)
+    if clock == "mediation" and acting.args.get("consent") is not True:
+        raise lacks("consent", zh="调解延期须各方同意", en="the parties have to consent to longer mediation")
+    for line in acting.case.get("due") or ():
+        due = line.get("due_at") or line.get("due")
+        if line.get("clock") == clock and isinstance(due, int) and due <= acting.now:
+            raise lacks("clock", zh="期限已过,不能再申请延期", en="the time has run out: too late to ask")
+    ask(acting, ("centre_director", "street_leader"))
+    acting.list_of("requests")[-1]["args"]["clock"] = clock
+
+
+def _open_request(acting: Acting) -> dict[str, Any]:
+    for request in acting.list_of("requests"):
+        if request["id"] == acting.args["request"] and request["state"] == "open":
+            assert isinstance(request, dict)  # noqa: S101 - written by `ask`
+            break
+    else:
+        raise lacks("request", zh="没有这项待批的申请", en="no such open request")
+    if not acting.actor.roles & set(request["approvers"]):
+        raise ActError("act_forbidden", "该申请不由您批准", "this request is not yours to approve")
+    if request["by"] == acting.actor.user:
+        raise ActError("own_work", "不能批准自己的申请", "nobody approves an own request")
+    return request
+
+
+def _approve(acting: Acting) -> None:
+    request = _open_request(acting)
+    if request["act"] == "suspend" and acting.case.get("status") != request["seen_status"]:
+        raise lacks("request", zh="案件状态已变化,请重新申请", en="the case has moved on: ask again")
+    request |= {"state": "approved", "decided_by": acting.actor.user, "decided_at": acting.now}
+    if request["act"] == "suspend":
+        suspend_now(acting, request)
+    else:
+        args = request["args"]
+        acting.event("case.extended", clock=args["clock"], span=f"{args['days']}d", by=acting.actor.user)
+    acting.notify(request["by"], "request.approved", request=request["id"], act=request["act"])
+
+
+def _refuse(acting: Acting) -> None:
+    request = _open_request(acting)
+    request |= {
+        "state": "refused",
+        "decided_by": acting.actor.user,
+        "decided_at": acting.now,
+        "reason": acting.args.get("reason"),
+    }
+    acting.notify(request["by"], "request.refused", request=request["id"], act=request["act"])
+
+
+# -- those above --------------------------------------------------------------------------------
+
+
+def _urge(acting: Acting) -> None:
+    acting.notify(acting.handler.get("user"), "case.urged", text=acting.args.get("text"))
+
+
+def _card(acting: Acting) -> None:
+    held = str(acting.case.get("supervision") or "none")
+    wanted = acting.args["card"]
+    if wanted not in SUPERVISIONS or SUPERVISIONS.index(wanted) <= SUPERVISIONS.index(held):
+        raise lacks("card", zh="挂牌只能逐级加重", en="a card is never the same or lower again")
+    acting.set["supervision"] = wanted
+    acting.track["card"] = {"by": acting.actor.user, "rank": rank(acting.actor.roles), "at": acting.now}
+    acting.event_args["card"] = wanted
+    acting.notify(acting.handler.get("user"), "case.carded", card=wanted)
+
+
+def _lift_card(acting: Acting) -> None:
+    if (acting.case.get("supervision") or "none") == "none":
+        raise lacks("card", zh="本案没有挂牌", en="the case is not supervised")
+    held = acting.track.get("card") or {}
+    if held.get("by") != acting.actor.user and rank(acting.actor.roles) <= int(held.get("rank", 0)):
+        raise ActError(
+            "act_forbidden", "须由挂牌人或其上级撤牌", "only who set it, or somebody above, lifts it"
+        )
+    acting.set["supervision"] = "none"
+    acting.track["card"] = None
+
+
+def _sponsor(acting: Acting) -> None:
+    acting.set["sponsor"] = {"user": acting.actor.user, "since": acting.now, "until": acting.args["until"]}
+    acting.directives.append(Name(acting.actor.user))
+    acting.event_args |= {"by": acting.actor.user, "until": acting.args["until"]}
+
+
+def _acknowledge(acting: Acting) -> None:
+    promise = acting.args["promise"]
+    if promise <= acting.now:
+        raise lacks("promise", zh="承诺时间应在将来", en="the promised time has to lie ahead")
+    acting.track["taken_on"] = {"by": acting.actor.user, "at": acting.now, "promise": promise}
+    acting.directives.append(Name(acting.actor.user))
+    acting.event_args |= {"by": acting.actor.user, "promise": promise, "level": acting.value("level") or 0}
+    if acting.case.get("urgency") == "emergency":
+        acting.event("emergency.acknowledged", by=acting.actor.user)
+
+
+def _instruct(acting: Acting) -> None:
+    args = acting.args
+    unit = known_unit(acting, args["unit"]) if "unit" in args else acting.handler.get("unit")
+    instructions = acting.list_of("instructions")
+    name = str((args.get("entry") or {}).get("id") or f"i{len(instructions) + 1}")
+    due = args.get("due")
+    if due is not None and due <= acting.now:
+        raise lacks("due", zh="回复时间应在将来", en="the time to reply has to lie ahead")
+    instructions.append({"id": name, "unit": unit, "due": due, "by": acting.actor.user, "at": acting.now})
+    acting.entry(
+        "instruction",
+        {"text": args.get("text"), "voice_file": args.get("voice_file"), "unit": unit, "due": due},
+    )
+    acting.event_args |= {"id": name, "unit": unit, "by": acting.actor.user}
+    if due is not None:
+        acting.event_args["due"] = due
+    acting.notify(acting.handler.get("user"), "case.instructed", due=due)
+
+
+def _reply_instruction(acting: Acting) -> None:
+    waiting = [one for one in acting.list_of("instructions") if "replied_at" not in one]
+    wanted = acting.args.get("instruction")
+    found = next((one for one in waiting if wanted is None or one["id"] == wanted), None)
+    if found is None:
+        raise lacks("instruction", zh="没有待回复的批示", en="no instruction waits for a reply")
+    found |= {"replied_at": acting.now, "replied_by": acting.actor.user}
+    acting.entry("instruction_reply", {"instruction_id": found["id"], "text": acting.args["text"]})
+    acting.event_args["id"] = found["id"]
+    acting.close_tasks.append("meeting_do")
+    acting.notify(found["by"], "instruction.replied", id=found["id"])
+
+
+def _send_back(acting: Acting) -> None:
+    level, deadline = acting.args["level"], acting.args["deadline"]
+    if level >= int(acting.case.get("level") or 0):
+        raise lacks("level", zh="只能退回较低层级", en="a case is sent back to a lower level only")
+    if deadline <= acting.now:
+        raise lacks("deadline", zh="期限应在将来", en="the deadline has to lie ahead")
+    acting.set["level"] = level
+    acting.event_args |= {
+        "level": level,
+        "deadline": deadline,
+        "by": acting.actor.user,
+        "text": acting.args["text"],
+    }
+    acting.notify(acting.handler.get("user"), "case.sent_back", deadline=deadline, text=acting.args["text"])
+
+
+def _extend(acting: Acting) -> None:
+    acting.event_args |= {"clock": _clock(acting), "span": f"{acting.args['days']}d", "by": acting.actor.user}
+
+
+def _put_on_agenda(acting: Acting) -> None:
+    acting.list_of("agenda").append(
+        {
+            "meeting": acting.args["meeting"],
+            "why": acting.args.get("why"),
+            "by": acting.actor.user,
+            "at": acting.now,
+        }
+    )
+
+
+# -- looking, telling, correcting ---------------------------------------------------------------
+
+
+def _reveal(acting: Acting) -> None:
+    # Changes nothing: what was looked at, by whom and why stands in the audit record of the act.
+    acting.silent = True
+
+
+def _tell_back(acting: Acting) -> None:
+    body = {name: acting.args.get(name) for name in ("to", "how", "reaction")}
+    acting.entry("tell_back", body)
+    acting.close_tasks.append("tell_back")
+    acting.event("source.replied")
+
+
+def _correct(acting: Acting) -> None:
+    if "clerk" not in acting.actor.roles and acting.facts.entry_author != acting.actor.user:
+        raise ActError(
+            "act_forbidden", "只有记录人或受理员可以更正", "only who wrote it, or the clerk, corrects it"
+        )
+    acting.entry("correction", {name: acting.args.get(name) for name in ("entry_id", "text", "reason")})
+
+
+EFFECTS: Final[Mapping[str, Effect]] = {
+    "rate": _rate,
+    "raise_signal": _raise_signal,
+    "protect": _protect,
+    "recuse": _recuse,
+    "lift_recusal": _lift_recusal,
+    "set_place": _set_place,
+    "set_category": _set_category,
+    "relate": _relate,
+    "call_emergency": _call_emergency,
+    "report_mandatory": _report_mandatory,
+    "request_extension": _request_extension,
+    "approve": _approve,
+    "refuse": _refuse,
+    "urge": _urge,
+    "card": _card,
+    "lift_card": _lift_card,
+    "sponsor": _sponsor,
+    "acknowledge": _acknowledge,
+    "instruct": _instruct,
+    "reply_instruction": _reply_instruction,
+    "send_back": _send_back,
+    "extend": _extend,
+    "put_on_agenda": _put_on_agenda,
+    "reveal": _reveal,
+    "tell_back": _tell_back,
+    "correct": _correct,
+}
