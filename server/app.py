@@ -21,7 +21,6 @@ from server.auth.lockout import AddressLimit, Phantoms
 from server.errors import EXCEPTION_HANDLERS
 from server.jobs import schedule
 from server.metrics import Metrics
-from server.pokes import Hub
 from server.routes import all_handlers
 from server.routes.pages import read_pages
 from server.runtime import Runtime
@@ -120,7 +119,7 @@ def _openapi() -> OpenAPIConfig:
 
 def describe(metrics: Metrics, runtime: Runtime) -> None:
     """Name the figures of this process."""
-    hub: Hub = runtime.hub
+    hub = runtime.hub
     metrics.describe("wangge_requests_total", "Requests answered, by route and status.")
     metrics.describe("wangge_request_seconds", "Time from a request to the end of its answer.")
     metrics.describe("wangge_job_failures_total", "Jobs that ended in an error.")

@@ -4,7 +4,6 @@ The domain clock of a demo or test district can be moved by a file; the wall clo
 """
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -53,4 +52,4 @@ class DomainClock:
             raise ValueError("This clock cannot be moved.")
         beside = self._file.with_suffix(".new")
         beside.write_text(json.dumps({"offset_ms": self.offset_ms() + milliseconds}), encoding="utf-8")
-        os.replace(beside, self._file)
+        beside.replace(self._file)

@@ -157,15 +157,17 @@ def problem(
 ) -> Response[bytes]:
     """One problem document; `extra` stands beside the fixed members and cannot replace them."""
     text = TEXTS.get(code)
-    english = detail or (text.en if text else "")
+    # Sentences raised in the core are Chinese; those raised here, and library texts, English.
+    chinese = detail if any(letter > "\u2e7f" for letter in detail) else ""
+    english = "" if chinese else detail
     document = {
         **{key: _plain(value) for key, value in (extra or {}).items()},
         "type": "about:blank",
         "title": _phrase(status),
         "status": status,
         "code": code,
-        "detail": text.zh if text else english,
-        "detail_en": english,
+        "detail": chinese or (text.zh if text else english),
+        "detail_en": english or (text.en if text else code),
     }
     return Response(
         msgspec.json.encode(document),

@@ -89,6 +89,9 @@ class Hub:
             with contextlib.suppress(RuntimeError):
                 pending.loop.call_soon_threadsafe(pending.end)
 
+    def _is_closing(self) -> bool:
+        return self.closing
+
     def ticket(self, bearer: object) -> str:
         """A ticket that opens one stream for `bearer` within 30 s."""
         now = monotonic_ms()
@@ -108,7 +111,7 @@ class Hub:
     async def stream(
         self, district: str, user_pk: int, head: int, ends_in_ms: int
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes of one stream: RESYNC at once, then on every poke, at most one in two seconds; until the token ends."""
+        """The bytes of one stream: RESYNC at once, then after pokes, at most one in two seconds, to the token's end."""
         pending = _Pending(district, user_pk, asyncio.get_running_loop())
         pending.everything, pending.head = True, head
         end = monotonic_ms() + ends_in_ms
@@ -120,12 +123,12 @@ class Hub:
             yield pending.take()
             told = monotonic_ms()
             beat = told + HEARTBEAT_MS
-            while not self.closing and monotonic_ms() < end:
+            while not self._is_closing() and monotonic_ms() < end:
                 ready_at = max(told + COALESCE_MS, monotonic_ms()) if pending.changed.is_set() else None
                 wake = min(end, beat if ready_at is None else min(beat, ready_at))
                 await self._wait(pending, wake - monotonic_ms(), sleeping=ready_at is not None)
                 now = monotonic_ms()
-                if self.closing or now >= end:
+                if self._is_closing() or now >= end:
                     break
                 if pending.changed.is_set() and now >= told + COALESCE_MS:
                     yield pending.take()

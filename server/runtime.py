@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from server.clocks import DomainClock, wall_ms
@@ -35,6 +36,7 @@ class Runtime:
         self.token_key: TokenKey | None = None
         self.districts: dict[str, District] = {}
         self.started_at = wall_ms()
+        self.version = version("wangge")
         self._lock = threading.Lock()
 
     def open(self) -> None:

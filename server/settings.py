@@ -26,7 +26,7 @@ _SECRET_LENGTH = 16  # characters of a metrics token
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
-class BadSettings(Exception):  # noqa: N818  # said to the person who starts the program
+class BadSettings(Exception):
     """A setting cannot be read."""
 
 

@@ -4,7 +4,8 @@ import logging
 from typing import Any
 
 from litestar.datastructures import MutableScopeHeaders
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.clocks import monotonic_ms
 from server.metrics import Metrics
@@ -47,7 +48,7 @@ def make_shield(settings: Settings, metrics: Metrics) -> Any:
 
     def shield(app: ASGIApp) -> ASGIApp:
         async def inner(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
+            if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
                 return
             hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
@@ -72,9 +73,9 @@ def make_shield(settings: Settings, metrics: Metrics) -> Any:
     return shield
 
 
-def _record(scope: HTTPScope, metrics: Metrics, status: int, milliseconds: int) -> None:
+def _record(scope: Scope, metrics: Metrics, status: int, milliseconds: int) -> None:
     route = scope.get("path_template") or "unknown"
-    method = str(scope["method"])
+    method = str(scope.get("method", ""))
     metrics.count("wangge_requests_total", (("method", method), ("route", route), ("status", str(status))))
     if route != "/sync/v1/stream":
         metrics.observe("wangge_request_seconds", milliseconds / 1000, (("route", route),))
@@ -88,7 +89,7 @@ def make_before_send(settings: Settings) -> Any:
     """The hook that puts the protecting headers on every answer, errors included."""
 
     async def protect(message: Message, scope: Scope) -> None:
-        if message["type"] != "http.response.start" or scope["type"] != "http":
+        if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
             return
         headers = MutableScopeHeaders.from_message(message)
         for name, value in HEADERS.items():

@@ -176,7 +176,7 @@ class Writer:
         for listener in self._listeners:
             try:
                 listener(head)
-            except Exception:
+            except Exception:  # noqa: BLE001  # a poke that fails must not stop the writer
                 _log.exception("a listener failed")
 
 

@@ -13,7 +13,6 @@ from server.auth.tokens import Claims
 from server.clocks import monotonic_ms
 from server.districts import District
 from server.errors import SessionEnded
-from sync.config import Config
 from sync.store import Reader
 
 KEPT_MS = 1_000
@@ -94,7 +93,7 @@ class Callers:
         return structs.replace(known.caller, token_expires_at=claims.expires_at)
 
     def _load(self, reader: Reader, claims: Claims, wall: int) -> _Known:
-        config: Config = self._district.config_of(reader)
+        config = self._district.config_of(reader)
         sessions = reader.find("session", {"id": claims.session}, limit=1)
         if not sessions or sessions[0]["ended_at"] is not None or sessions[0]["expires_at"] <= wall:
             raise SessionEnded

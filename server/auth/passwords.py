@@ -17,8 +17,28 @@ WAITING_MAX = 64
 MINIMUM_LENGTH = 8
 MAXIMUM_LENGTH = 128
 _COMMON = frozenset(
-    "12345678 123456789 1234567890 password password1 qwertyui 11111111 88888888 66666666 00000000 abcd1234 "
-    "a1234567 1qaz2wsx qwer1234 asdf1234 iloveyou admin123 wangge123 woaini1314 5201314a".split()
+    (
+        "12345678",
+        "123456789",
+        "1234567890",
+        "password",
+        "password1",
+        "qwertyui",
+        "11111111",
+        "88888888",
+        "66666666",
+        "00000000",
+        "abcd1234",
+        "a1234567",
+        "1qaz2wsx",
+        "qwer1234",
+        "asdf1234",
+        "iloveyou",
+        "admin123",
+        "wangge123",
+        "woaini1314",
+        "5201314a",
+    )
 )
 
 

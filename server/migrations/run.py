@@ -33,17 +33,17 @@ def newest(tree: Tree) -> str:
     return head
 
 
-def upgrade(engine: Engine, tree: Tree) -> None:
-    """Bring the database behind `engine` to the newest revision, all or nothing."""
+def upgrade(engine: Engine, tree: Tree, revision: str = "head") -> None:
+    """Bring the database behind `engine` to the newest revision, or to `revision`, all or nothing."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("begin immediate")
             try:
-                command.upgrade(config_of(tree, connection), "head")
+                command.upgrade(config_of(tree, connection), revision)
             except BaseException:
                 connection.exec_driver_sql("rollback")
                 raise
             connection.exec_driver_sql("commit")
         else:
             with connection.begin():
-                command.upgrade(config_of(tree, connection), "head")
+                command.upgrade(config_of(tree, connection), revision)

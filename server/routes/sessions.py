@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from server.auth import sessions
 from server.auth.callers import Caller
 from server.auth.guards import address_of, callers_of, runtime_of
-from server.auth.lockout import AddressLimit, Phantoms
+from server.auth.lockout import AddressLimit, Phantoms  # noqa: TC001  # read by mypy alone
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.tokens import Claims, make_access_token, make_refresh_token, read_refresh_token
 from server.clocks import wall_ms

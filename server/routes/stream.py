@@ -33,7 +33,7 @@ async def ticket(request: HttpRequest, caller: Caller) -> TicketAnswer:
     "/sync/v1/stream",
     opt={"access": "stream"},
     media_type="text/event-stream",
-    description="Server-sent events named RESYNC, with the dirty collections (null: all) and the head; never a document.",
+    description="Events named RESYNC, with the dirty collections (null: all) and the head; never a document.",
 )
 async def stream(request: HttpRequest) -> Stream:
     """Pokes until the token ends or the server stops."""
