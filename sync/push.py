@@ -33,7 +33,7 @@ DEPTH_MAX = 32
 
 class _Sent(Struct):
     newDocumentState: Raw  # noqa: N815  # RxDB's name
-    assumedMasterState: Raw | None = None  # noqa: N815
+    assumedMasterState: Raw = Raw(b"")  # noqa: N815  # a union of Raw and None takes null only
 
 
 _decode_rows = msgspec.json.Decoder(list[_Sent]).decode
@@ -64,7 +64,7 @@ def parse(collection: int, body: bytes) -> list[PushRow]:
     return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
 
 
-def _row(collection: int, raw: bytes, base: Raw | None) -> PushRow:
+def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
     fault = None
     doc: Any = None
     if len(raw) > ROW_BYTES_MAX:
@@ -82,7 +82,7 @@ def _row(collection: int, raw: bytes, base: Raw | None) -> PushRow:
     except (KeyError, TypeError, ValueError, AttributeError):
         key, fault = b"", fault or "id_missing"
     assumed: Any = None
-    if base is not None and fault is None and not _deep(bytes(base)):
+    if bytes(base) and fault is None and not _deep(bytes(base)):
         assumed = _decode(base)
         assumed = assumed if isinstance(assumed, dict) else None
     return PushRow(raw=raw, key=key, doc=doc, base=assumed, fault=fault)

@@ -141,9 +141,11 @@ def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str)
     """A capture that cannot be read is still a capture: a stub stands for it and the payload is kept."""
     identity = content.id_text(Collection.cases, row.key)
     aside(batch, facts, caller, row, reason, Collection.cases)
+    kind = row.doc.get("kind")
     values: dict[str, Any] = {
         "id": identity,
-        "kind": row.doc.get("kind") if row.doc.get("kind") in casework.KIND_CODES else "dispute",
+        # the phone may have sent anything at all, a list or an object too
+        "kind": kind if isinstance(kind, str) and kind in casework.KIND_CODES else "dispute",
         "captured_at": batch.now,
         "author": caller.user_id,
         "device": caller.device_id,
@@ -151,9 +153,10 @@ def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str)
     }
     if row.w is not None:
         values["w"] = row.w
-    casework.open_case(
+    item = casework.open_case(
         batch, facts, row.key, values, author=caller.user_pk, device=caller.device_pk, w=row.w, digest=None
     )
+    _link_waiting(batch, facts, item, row.key)
 
 
 def _issue(field: str, code: str, message: str) -> dict[str, str]:
