@@ -9,6 +9,7 @@ The way of a batch, with the rules of ``PROTOCOL.md``:
 5. PU5  each row whose projection now differs from what was sent is answered with that projection, or a tombstone.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,11 +58,23 @@ def parse(collection: int, body: bytes) -> list[PushRow]:
         raise BatchTooLarge
     try:
         sent = _decode_rows(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            sent = _decode_rows(_mended(body))
+        except (ValueError, RecursionError) as error:
+            raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
     if len(sent) > ROWS_MAX:
         raise BatchTooLarge
     return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
+
+
+def _mended(body: bytes) -> bytes:
+    """The body with half characters replaced: an emoji cut in two is valid for the phone's JSON, not for UTF-8.
+
+    Without this one such row would turn the whole batch away, for ever.
+    """
+    text = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
@@ -72,9 +85,12 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
     elif _deep(raw):
         fault = "row_too_deep"
     else:
-        doc = _decode(raw)
-        if not isinstance(doc, dict):
-            fault = "not_an_object"
+        try:
+            doc = _decode(raw)
+        except (ValueError, RecursionError):
+            fault = "row_malformed"
+        else:
+            fault = None if isinstance(doc, dict) else "not_an_object"
     if fault is not None:
         doc = _rescue_id(raw)
     try:
@@ -83,7 +99,10 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
         key, fault = b"", fault or "id_missing"
     assumed: Any = None
     if bytes(base) and fault is None and not _deep(bytes(base)):
-        assumed = _decode(base)
+        try:
+            assumed = _decode(base)
+        except (ValueError, RecursionError):
+            assumed = None
         assumed = assumed if isinstance(assumed, dict) else None
     return PushRow(raw=raw, key=key, doc=doc, base=assumed, fault=fault)
 
@@ -121,7 +140,7 @@ def _rescue_id(raw: bytes) -> dict[str, Any]:
     """The id of a row that is kept aside whole, so that it can be answered."""
     try:
         return {"id": msgspec.json.decode(raw, type=_OnlyId).id}
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
 
 
