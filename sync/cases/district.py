@@ -14,7 +14,7 @@ _LABELS: Final = frozenset({"code", "zh", "en", "hidden"})
 
 
 class RowFault(msgspec.Struct, frozen=True):
-    """What is wrong with a row of a district: `table_closed`, `row_unknown`, `shape`, …"""
+    """What is wrong with a row of a district; `fault` is `table_closed`, `row_unknown`, `shape` or the like."""
 
     table: str
     code: str
@@ -99,9 +99,9 @@ def _table(table: str, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
         change = changes.pop(code, {})
         shown |= {name: change[name] for name in ("zh", "en", "hidden") if name in change}
         out.append(shown)
-    for row in changes.values():
-        shown = msgspec.to_builtins(_typed(table, row))
-        out.append({**shown, "hidden": True} if row.get("hidden") else shown)
+    for added in changes.values():
+        shown = msgspec.to_builtins(_typed(table, added))
+        out.append({**shown, "hidden": True} if added.get("hidden") else shown)
     return out
 
 

@@ -40,7 +40,7 @@ from sync.cases.acts import (
     find_act,
     lifecycle_of,
 )
-from sync.cases.catalogue import CATEGORIES, PROTECTIONS, URGENCIES, band_of, highest
+from sync.cases.catalogue import CATEGORIES, PROTECTIONS, TASK_TYPES, URGENCIES, band_of, highest
 from sync.cases.model import category_group
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "legal_acts",
     "may_need_code",
     "on_create",
+    "on_entry",
     "run_act",
 ]
 
@@ -247,3 +248,22 @@ def _at_once(acting: Acting) -> None:
     EFFECTS[act](acting)
     acting.event(ACTS[lifecycle][act].event, **acting.event_args)
     acting.event_args = received
+
+
+# -- what is written without an act -------------------------------------------------------------
+
+_HEARD: Final[Mapping[str, str]] = {
+    "session": "case.contacted",
+    "follow_up": "case.followed_up",
+    "referral_reply": "referral.replied",
+    "tell_back": "source.replied",
+}
+
+
+def on_entry(entry_type: str, body: Mapping[str, Any]) -> Done:
+    """What an entry written by itself brings about: clocks that hear it, tasks it closes; fields never change."""
+    kind = _HEARD.get(entry_type)
+    if entry_type == "contact_attempt" and body.get("reached") is True:
+        kind = "case.contacted"
+    closed = tuple(code for code, row in TASK_TYPES.items() if entry_type in row.closed_by)
+    return Done({}, events=(ClockEvent(kind),) if kind else (), close_tasks=closed)

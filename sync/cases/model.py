@@ -250,10 +250,9 @@ def _why(field: Field, value: Any) -> tuple[str, str]:
     """Code and sentence of an issue."""
     if field.name == "location" and isinstance(value, dict) and value.get("crs") is None:
         return "crs_missing", "位置没有坐标系,不能定格"
-    if isinstance(value, str) and not _fits(value[:1], field.shape) and not _fits("", field.shape):
-        return "value_invalid", "内容不合要求"
-    if isinstance(value, str | list):
-        return "too_long_or_invalid", "内容过长或不合要求"
+    if isinstance(value, str | list) and len(value) > 1 and _fits(value[:1], field.shape):
+        # Its beginning would do: what is wrong is the length, or a later element.
+        return ("too_long", "内容过长") if isinstance(value, str) else ("value_invalid", "有一项不合要求")
     return "value_invalid", "内容不合要求"
 
 
