@@ -115,13 +115,18 @@ class Batch:
         author: int | None = None,
         writer: int | None = None,
         parent: Item | None = None,
+        of_case: Item | None = None,
         entry_class: int | None = None,
         own: bool = False,
         w: str | None = None,
         device: int | None = None,
         digest: bytes | None = None,
     ) -> Item:
-        """A new document. A child takes its case's places, class and key; `own`: it waits for its case."""
+        """A new document.
+
+        A child of `parent` takes its case's places, class and key; a task `of_case` has a place of its own and
+        follows its case's class and cell; `own`: an entry that waits for its case.
+        """
         n = self.n
         pk, self.next_pk = self.next_pk, self.next_pk + 1
         fresh = None
@@ -133,6 +138,7 @@ class Batch:
             fresh = NewKey(self.keys, self.chance)
             dek = fresh.wrapped
         up = parent.doc if parent is not None else None
+        follows = of_case.doc if of_case is not None else up
         doc = Doc(
             pk=pk,
             collection=collection,
@@ -149,11 +155,11 @@ class Batch:
             person_since=up.person_since if up else (n if person is not None else None),
             author=up.author if up else author,
             author_since=up.author_since if up else (n if author is not None else None),
-            klass=up.klass if up else klass,
-            klass_since=up.klass_since if up else n,
+            klass=follows.klass if follows else klass,
+            klass_since=follows.klass_since if follows else n,
             writer=writer,
             entry_class=entry_class,
-            case_pk=up.pk if up else None,
+            case_pk=follows.pk if follows else None,
             link=n if up else None,
             own_since=n if own else None,
             history=False,

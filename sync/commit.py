@@ -99,11 +99,11 @@ def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
     """Put a batch down; returns the number it took, or the head when there was nothing to write."""
     if batch.empty():
         return batch.head.seq
+    _follow(tx, batch)
     created = [item for item in batch.items.values() if item.created]
     updated = [item for item in batch.items.values() if not item.created and (item.wrote or item.moved)]
     tx.insert_documents([batch.finished(item) for item in created])
     tx.update_documents([batch.finished(item) for item in updated])
-    _follow(tx, batch, updated)
     tx.insert("change", batch.changes())
     tx.insert("closed_place", [_row(place) for place in batch.places])
     tx.insert("closed_class", batch.classes)
@@ -142,36 +142,51 @@ def _row(place: Any) -> dict[str, Any]:
     return structs.asdict(place)
 
 
-def _follow(tx: Tx, batch: Batch, updated: Sequence[Item]) -> None:
+def _follow(tx: Tx, batch: Batch) -> None:
     """Children follow their case: copied places, class and number, in the same transaction."""
     moved = {
-        item.doc.pk: item.doc for item in updated if item.moved and item.doc.collection == Collection.cases
+        item.doc.pk: item.doc
+        for item in batch.items.values()
+        if item.moved and not item.created and item.doc.collection == Collection.cases
     }
     if not moved:
         return
-    children: list[Doc] = []
-    for child in tx.children(sorted(moved)):
-        case = moved[child.case_pk or 0]
-        if child.gone is not None:
-            continue
-        children.append(
-            structs.replace(
-                child,
-                seq=batch.n,
-                cell=case.cell,
-                cell_since=case.cell_since,
-                duty=case.duty,
-                duty_since=case.duty_since,
-                person=case.person,
-                person_since=case.person_since,
-                author=case.author,
-                author_since=case.author_since,
-                klass=case.klass,
-                klass_since=case.klass_since,
-                history=child.history or case.history,
-            )
-        )
+    in_hand = {item.doc.pk for item in batch.items.values()}
+    for item in batch.items.values():
+        if item.doc.case_pk in moved and item.doc.gone is None:
+            item.doc = followed(item.doc, moved[item.doc.case_pk], batch.n)
+            item.moved = True
+    children = [
+        followed(child, moved[child.case_pk or 0], batch.n)
+        for child in tx.children(sorted(moved))
+        if child.gone is None and child.pk not in in_hand
+    ]
     tx.update_documents(children)
+
+
+def followed(child: Doc, case: Doc, n: int) -> Doc:
+    """The child as it stands after its case has moved."""
+    history = child.history or case.history
+    if child.collection == Collection.tasks:
+        cell = {} if child.cell is None else {"cell": case.cell, "cell_since": case.cell_since}
+        return structs.replace(
+            child, seq=n, klass=case.klass, klass_since=case.klass_since, history=history, **cell
+        )
+    return structs.replace(
+        child,
+        seq=n,
+        cell=case.cell,
+        cell_since=case.cell_since,
+        duty=case.duty,
+        duty_since=case.duty_since,
+        person=case.person,
+        person_since=case.person_since,
+        author=case.author,
+        author_since=case.author_since,
+        klass=case.klass,
+        klass_since=case.klass_since,
+        history=history,
+    )
 
 
 def _audit(tx: Tx, batch: Batch, context: Context, action: str, items: Sequence[Item]) -> None:

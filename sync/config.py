@@ -119,6 +119,7 @@ class Config:
         self._holds: dict[int, tuple[Hold, ...]] = {}
         self._layer = layer
         self._index: LayerIndex | None = None
+        self._user_units: dict[str, frozenset[str]] | None = None
         self._ruleset: RuleSet | None = None
         self._calendars: dict[str, Calendar] | None = None
 
@@ -233,6 +234,21 @@ class Config:
             for user_pk in self.grants
             if any(row.unit_pk == unit_pk and row.role in roles for row in self.active_grants(user_pk))
         )
+
+    @property
+    def user_units(self) -> dict[str, frozenset[str]]:
+        """The codes of the units each person stands in, by user id."""
+        if self._user_units is None:
+            self._user_units = {
+                self.accounts[user_pk].id: frozenset(
+                    self.units[grant.unit_pk].code
+                    for grant in self.active_grants(user_pk)
+                    if grant.unit_pk is not None and grant.unit_pk in self.units
+                )
+                for user_pk in self.grants
+                if user_pk in self.accounts
+            }
+        return self._user_units
 
     def ancestors(self, cell_code: str) -> list[CellRow]:
         """The areas above a cell, from the lowest."""

@@ -19,7 +19,7 @@ class Facts(Struct):
     config: Config
     keys: Keys
     collection: int = 0  # of the push under way
-    closing: list[tuple[int, str]] = field(default_factory=list)  # (case, type) of tasks an act closes
+    tasks: dict[int, list[Doc]] = field(default_factory=dict)  # by case
     docs: dict[tuple[int, bytes], Doc] = field(default_factory=dict)
     by_pk: dict[int, Doc] = field(default_factory=dict)
     history: dict[int, list[Row]] = field(default_factory=dict)  # newest first
@@ -75,6 +75,8 @@ def load_cases(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
         facts.clocks[row["case_pk"]] = row["state"]
     for named in reader.namings(cases=pks):
         facts.namings.setdefault(named.case_pk, []).append(named)
+    for task in reader.children(pks, collection=Collection.tasks):
+        facts.tasks.setdefault(task.case_pk or 0, []).append(task)
     for row in reader.find("escalation", {"case_pk": pks}, order=["pk"]):
         facts.queue.setdefault(row["case_pk"], []).append(row)
 

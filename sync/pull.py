@@ -17,7 +17,7 @@ from sync.config import Config
 from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
 from sync.store import Reader
 from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
-from sync.visibility import CHILDREN, NO_PAST, Relation, Viewer, pasts
+from sync.visibility import FOLLOWERS, NO_PAST, Relation, Viewer, pasts
 
 LIMIT_MAX = 1000
 PAGE_BYTES = 512 * 1024
@@ -166,7 +166,7 @@ class _Plan:
 
     def _left(self, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
         """Documents that left a held tag inside the window; for children, those of the cases that left, too."""
-        child = self._collection in CHILDREN
+        child = self._collection in FOLLOWERS
         for order, place in enumerate((Collection.cases, self._collection) if child else (self._collection,)):
             for kind, upto, group in self._groups(self.held, bounded=False):
                 rank = order * _KINDS + kind
@@ -201,7 +201,7 @@ class _Plan:
 
     def _named(self, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
         """PL8: cases (or their children) of this person's namings and denials."""
-        children = self._collection in CHILDREN
+        children = self._collection in FOLLOWERS
         if not children and self._collection != Collection.cases:
             return
         turned: list[int] = []
@@ -270,7 +270,7 @@ def pull(
     point = read_checkpoint(
         checkpoint, district=config.district, user=caller.user_id, epoch=head.epoch, head=n
     )
-    namings = reader.namings(users=[caller.user_pk]) if collection in CHILDREN | {Collection.cases} else []
+    namings = reader.namings(users=[caller.user_pk]) if collection in FOLLOWERS | {Collection.cases} else []
     viewer = Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
     work = _Work(reader, viewer, collection, n, Sender(collection, keys), limit)
     while True:

@@ -7,7 +7,7 @@ server or invisible to its sender is kept for its author alone, and looks the sa
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sync import casework, content, timing
+from sync import casework, children, content, timing
 from sync.batch import Batch, Item
 from sync.cases.model import checked
 from sync.facts import Facts
@@ -76,7 +76,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     issues += claims(values, caller)
     kind = str(values["type"])
     case = _case(batch, facts, str(values["case_id"]))
-    letter = casework.entry_class(kind)
+    letter = children.entry_class(kind)
     values |= {
         "id": content.id_text(Collection.entries, row.key),
         "author": caller.user_id,
@@ -104,6 +104,8 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         item = batch.create(Collection.entries, row.key, values, parent=case, **place)
         if kind == "act":
             _run(batch, facts, caller, case, item)
+        elif kind in children.CLOSES:
+            children.close_tasks(batch, facts, case, children.CLOSES[kind], by=item.id)
         elif kind in _HEARD:
             timing.happened(batch, facts, case, [(_HEARD[kind], _heard(values))])
     if result.rest:
@@ -172,7 +174,9 @@ def _run(batch: Batch, facts: Facts, caller: Caller, case: Item, entry: Item) ->
         refused = {"outcome": "refused", "reason": "act_unknown"}
         batch.set(entry, {"body": {**body, **refused}})
         return
-    casework.act(batch, facts, case, name, args, user_pk=caller.user_pk, entry=entry)
+    wanted = args.get("master")
+    master = _case(batch, facts, wanted) if isinstance(wanted, str) else None
+    casework.act(batch, facts, case, name, args, user_pk=caller.user_pk, entry=entry, master=master)
 
 
 def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:

@@ -285,8 +285,9 @@ class SqlReader:
             found += self._docs(f"select {_DOC} from document where {column} in ({marks}){tail}", part)  # noqa: S608
         return found
 
-    def children(self, case_pks: Sequence[int]) -> list[Doc]:
-        return self._by_keys("case_pk", case_pks, " order by pk")
+    def children(self, case_pks: Sequence[int], *, collection: int | None = None) -> list[Doc]:
+        only = "" if collection is None else f" and collection = {int(collection)}"
+        return self._by_keys("case_pk", case_pks, f"{only} order by pk")
 
     def tagged(
         self,
@@ -329,6 +330,38 @@ class SqlReader:
             if len(found) >= limit:
                 break
         return found
+
+    def recent(
+        self,
+        collection: int,
+        *,
+        below: tuple[int, int] | None,
+        limit: int,
+        place: tuple[int, int] | None = None,
+        statuses: Sequence[int] | None = None,
+    ) -> list[Doc]:
+        # The collection stands in the text: a partial index is used only where its condition is seen to hold.
+        parts, values = [f"collection = {int(collection)}"], list[Any]()
+        if place is not None:
+            kind, tag = place
+            column = _TAG_COLUMN[kind]
+            parts.append(f"{column} = ?")
+            values.append(tag)
+            if kind == 3:  # Place.author
+                parts.append("author_since is not null")
+        if statuses is not None:
+            if not statuses:
+                return []
+            parts.append(f"status in ({', '.join('?' * len(statuses))})")
+            values += statuses
+        if below is not None:
+            parts.append("(seq, pk) < (?, ?)")
+            values += below
+        return self._docs(
+            f"select {_DOC} from document where {' and '.join(parts)} "  # noqa: S608
+            f"order by seq desc, pk desc limit {int(limit)}",
+            values,
+        )
 
     def _with_rows(
         self, collection: int, column: str, extra: str, tags: Sequence[int], over: int, upto: int | None

@@ -50,8 +50,8 @@ class Reader(Protocol):
     def documents_by_pk(self, pks: Sequence[int]) -> list[Doc]:
         """Documents by key."""
 
-    def children(self, case_pks: Sequence[int]) -> list[Doc]:
-        """All children of these cases, in key order."""
+    def children(self, case_pks: Sequence[int], *, collection: int | None = None) -> list[Doc]:
+        """What hangs on these cases, or what of one collection does, in key order."""
 
     def tagged(
         self,
@@ -65,6 +65,20 @@ class Reader(Protocol):
         limit: int,
     ) -> list[Doc]:
         """Documents now in one of `tags` with ``seq_over < seq <= seq_upto``, in order (tag, seq, pk) after `after`."""
+
+    def recent(
+        self,
+        collection: int,
+        *,
+        below: tuple[int, int] | None,
+        limit: int,
+        place: tuple[int, int] | None = None,
+        statuses: Sequence[int] | None = None,
+    ) -> list[Doc]:
+        """Documents newest first by (seq, pk), from `below` on: of one place (kind, tag), or of the district.
+
+        `statuses` are numbers of statuses; an empty list finds nothing. Without a place only cases may be asked for.
+        """
 
     def left(
         self,

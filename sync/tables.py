@@ -102,6 +102,8 @@ class Document(DistrictRow, table=True):
         _only("document_author", "collection", "author", "seq", where="author_since is not null"),
         _only("document_case", "case_pk", "pk", where="case_pk is not null"),
         _only("document_code", "code", where="code is not null"),
+        # The console's list, newest first, for those who have many cells.
+        _only("document_recent", "seq", "pk", where="collection = 0"),
     )
     pk: int = _key()
     collection: int = _small()
@@ -246,6 +248,7 @@ class Quarantine(DistrictRow, table=True):
     state: str = _text("open")
     decided_by: int | None = _big(null=True)
     decided_at: int | None = _big(null=True)
+    decision: bytes | None = _bytes(null=True)  # why it was discarded, sealed like the payload
 
 
 class Audit(DistrictRow, table=True):

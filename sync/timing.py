@@ -1,16 +1,26 @@
 """The clocks of a case inside a commit: what happened goes into its one row, what is due comes out on the document."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from sync import leaders
 from sync.batch import Batch, Item
 from sync.cases import escalation
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.cases.clocks import CaseFacts, Event
-from sync.cases.escalation import Plan, State
+from sync.cases.escalation import Ack, Firing, Plan, State
 from sync.facts import Facts
+from sync.recusal import denied
 
 _DUE_STATES = frozenset({"running", "paused"})
+# Who leads at each level; level 0 is whoever holds the case.
+LEVEL_ROLES: Mapping[int, frozenset[str]] = {
+    1: frozenset({"community_leader"}),
+    2: frozenset({"street_leader"}),
+    3: frozenset({"district_leader"}),
+}
 
 
 def case_facts(values: Mapping[str, Any]) -> CaseFacts:
@@ -37,36 +47,49 @@ def state_of(batch: Batch, facts: Facts, case: Item) -> State:
     return State() if raw is None else escalation.load(raw)
 
 
-def plan_of(facts: Facts, case: Item, state: State) -> Plan | None:
+def plan_of(facts: Facts, values: Mapping[str, Any], state: State) -> Plan | None:
     """The plan of the case under the active rules; None before a district has rules."""
     rules = facts.config.ruleset
     if rules is None:
         return None
-    return escalation.plan(state.events, case_facts(case.values), rules, facts.config.calendars)
+    return escalation.plan(state.events, case_facts(values), rules, facts.config.calendars)
 
 
-def happened(batch: Batch, facts: Facts, case: Item, events: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Record events on the case's clocks and plan again."""
+def happened(
+    batch: Batch,
+    facts: Facts,
+    case: Item,
+    events: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    before: Mapping[str, Any] | None = None,
+    ack: Ack | None = None,
+) -> None:
+    """Record events on the case's clocks and plan again.
+
+    What was due before them fires first: a clock that is met now must not hide a rung that had come. `before` is the
+    case as it stood until now.
+    """
     state = state_of(batch, facts, case)
+    if not case.created:
+        state = fire_due(batch, facts, case, state, values=before)
     for kind, args in events:
         state = escalation.record(state, Event(kind, batch.now, dict(args)))
+    rules = facts.config.ruleset
+    if ack is not None and rules is not None:
+        state = escalation.acknowledge(state, ack.level, ack.by, ack.at, ack.until, rules)
     keep(batch, facts, case, state)
 
 
 def opened(batch: Batch, facts: Facts, case: Item, args: Mapping[str, Any]) -> None:
     """The first event of a new case; cases that look alike to the rules are planned once."""
     event = Event("case.received", batch.now, dict(args))
-    looks = case_facts(case.values)
-    memo = (looks, tuple(sorted(args.items())))
+    memo = (case_facts(case.values), tuple(sorted(args.items())))
     if memo not in facts.plans:
         state = State((event,))
-        planned = plan_of(facts, case, state)
+        planned = plan_of(facts, case.values, state)
         due = [] if planned is None else due_of(planned)
-        facts.plans[memo] = (
-            escalation.dump(state),
-            None if planned is None else escalation.next_due(planned, state),
-            due,
-        )
+        next_due = None if planned is None else escalation.next_due(planned, state)
+        facts.plans[memo] = (escalation.dump(state), next_due, due)
     raw, next_due, due = facts.plans[memo]
     batch.clocks[case.doc.pk] = {"case_pk": case.doc.pk, "next_due": next_due, "state": raw}
     if due:
@@ -74,14 +97,15 @@ def opened(batch: Batch, facts: Facts, case: Item, args: Mapping[str, Any]) -> N
 
 
 def keep(batch: Batch, facts: Facts, case: Item, state: State) -> None:
-    """Plan anew from `state`, store it, and show on the case what is due."""
-    planned = plan_of(facts, case, state)
+    """Plan anew from `state`, store it, close met rows of the queue, show on the case what is due."""
+    planned = plan_of(facts, case.values, state)
     batch.clocks[case.doc.pk] = {
         "case_pk": case.doc.pk,
         "next_due": None if planned is None else escalation.next_due(planned, state),
         "state": escalation.dump(state),
     }
     if planned is not None:
+        leaders.close_met(batch, facts, case, planned)
         batch.set(case, {"due": due_of(planned) or None})
 
 
@@ -93,3 +117,71 @@ def due_of(planned: Plan) -> list[dict[str, Any]]:
         if clock.state in _DUE_STATES
     ]
     return sorted(rows, key=lambda row: (row["due_at"] is None, row["due_at"] or 0, row["clock"]))
+
+
+# --- firing ----------------------------------------------------------------------------------------------------------
+
+
+def reach_of(batch: Batch, facts: Facts, case: Item) -> dict[int, tuple[str, ...]]:
+    """Who could be told at each level, the recused ones left out: a level with nobody passes to the next."""
+    config = facts.config
+    hidden = denied(batch, facts, case)
+    handler = (case.values.get("handler") or {}).get("user")
+    account = config.account_by_id.get(handler) if handler else None
+    reach: dict[int, tuple[str, ...]] = {0: (account.id,) if account and account.pk not in hidden else ()}
+    for level, roles in LEVEL_ROLES.items():
+        people = [pk for pk in config.holders(roles, case.doc.cell) if pk not in hidden]
+        reach[level] = tuple(config.accounts[pk].id for pk in people if config.accounts[pk].state == "active")
+    return reach
+
+
+def fire_due(
+    batch: Batch, facts: Facts, case: Item, state: State, *, values: Mapping[str, Any] | None = None
+) -> State:
+    """Let everything that is due take effect: level, queue row, notices, the firing itself; each key once."""
+    seen = case.values if values is None else values
+    planned = plan_of(facts, seen, state)
+    if planned is None:
+        return state
+    looks = case_facts(seen)
+    result = escalation.fire(state, planned, looks, reach_of(batch, facts, case), batch.now)
+    took: Sequence[Firing] = [firing for firing in result.firings if firing.outcome != "deferred"]
+    rules = facts.config.ruleset
+    for firing in took:
+        batch.firings.append(
+            {
+                "key": f"{case.id}:{firing.key}",
+                "case_pk": case.doc.pk,
+                "nominal_at": firing.nominal_at,
+                "fired_at": batch.now,
+                "outcome": firing.outcome,
+                "level_from": firing.level_from,
+                "level_to": firing.level_to,
+                "rules": "" if rules is None else rules.sha256,
+                "explain": msgspec.json.encode(firing.explain),
+            }
+        )
+        if firing.outcome == "fired":
+            _take_effect(batch, facts, case, firing, planned)
+    return result.state
+
+
+def _take_effect(batch: Batch, facts: Facts, case: Item, firing: Firing, planned: Plan) -> None:
+    if not firing.warn and firing.level_to > (case.values.get("level") or 0):
+        batch.set(case, {"level": firing.level_to})
+    row = leaders.open_for(batch, facts, case, firing, planned)
+    hidden = denied(batch, facts, case)
+    for user in firing.to:
+        account = facts.config.account_by_id.get(user)
+        if account is None or account.pk in hidden:
+            continue
+        args: dict[str, Any] = {
+            "level": firing.level_to,
+            "key": firing.key,
+            "clock": firing.key.split(":")[0],
+        }
+        if case.klass == "normal":
+            args |= {"id": case.id, "case_code": case.values.get("code")}
+        if row is not None:
+            args["escalation"] = row.id
+        batch.notice(account.pk, account.id, "escalation", "warning" if firing.warn else "raised", args)

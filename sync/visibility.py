@@ -64,6 +64,8 @@ TABLES: dict[int, _Table] = {
     Collection.cells: CELLS,
 }
 CHILDREN = frozenset({Collection.entries, Collection.files})
+# Tasks have a place of their own, but what denies the case denies them, and they move with it.
+FOLLOWERS = CHILDREN | {Collection.tasks}
 _OPEN, _HANDLERS = 0, 1
 
 
@@ -104,7 +106,7 @@ def case_of(doc: Doc) -> int | None:
     """The key of the case whose namings, denials and classes govern this document."""
     if doc.collection == Collection.cases:
         return doc.pk
-    return doc.case_pk if doc.collection in CHILDREN else None
+    return doc.case_pk if doc.collection in FOLLOWERS else None
 
 
 def current_places(doc: Doc) -> list[tuple[int, int, int, int]]:
@@ -236,6 +238,8 @@ def pasts(
     result: dict[int, Past] = {}
     for doc in docs:
         case = case_of(doc) or doc.pk
+        if doc.collection == Collection.tasks and doc.cell is None:
+            continue  # a person's task was never in the case's cell
         own = by_doc.get(doc.pk, []) if case != doc.pk else []
         result[doc.pk] = Past((*by_doc.get(case, ()), *own), tuple(by_class.get(case, ())))
     return result

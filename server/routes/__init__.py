@@ -6,7 +6,9 @@ from typing import Any
 MODULES = [
     "server.routes.health",
     "server.routes.sessions",
+    "server.routes.sync",
     "server.routes.stream",
+    "server.routes.commands",
     "server.routes.pages",
 ]
 

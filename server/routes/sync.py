@@ -1,0 +1,171 @@
+"""Replication over HTTP: hello, pull, push, reconcile, schemas and the catalogue.
+
+Everything about a row is answered with 200; other statuses concern the request as a whole. The rules are numbered in
+``sync/PROTOCOL.md``.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.enums import MediaType
+
+from server import strict_json
+from server.auth.callers import Caller
+from server.auth.guards import runtime_of
+from server.clocks import monotonic_ms, wall_ms
+from server.districts import District
+from sync import hello, reconcile
+from sync.cases import catalogue, schema
+from sync.errors import BadRequest, NotFound
+from sync.pull import Caller as Puller
+from sync.pull import pull
+from sync.push import BYTES_MAX, push_work
+from sync.store import Reader
+from sync.values import Collection
+
+HttpRequest = Request[Any, Any, Any]
+_PULL_BODY_MAX = 64 * 1024
+_SCHEMAS: dict[str, bytes] = {}
+
+
+def _collection(name: str) -> Collection:
+    try:
+        return Collection[name]
+    except KeyError:
+        raise NotFound(f"没有集合 {name}。") from None
+
+
+def _district(request: HttpRequest, caller: Caller) -> District:
+    return runtime_of(request).district(caller.district)
+
+
+def puller(reader: Reader, caller: Caller) -> Puller:
+    """The caller as the core knows him, with his device's marks in this snapshot."""
+    rows = reader.find("device", {"pk": caller.device_pk}, columns=["registered_seq", "marks"])
+    row = rows[0] if rows else {"registered_seq": 0, "marks": "{}"}
+    return Puller(
+        user_pk=caller.user_pk,
+        user_id=caller.user_id,
+        user_name=caller.username,
+        device_pk=caller.device_pk,
+        device_id=caller.device_id,
+        registered=row["registered_seq"],
+        marks={name: (mark[0], mark[1]) for name, mark in msgspec.json.decode(row["marks"]).items()},
+    )
+
+
+def _json(body: bytes, status: int = 200) -> Response[bytes]:
+    return Response(body, media_type=MediaType.JSON, status_code=status)
+
+
+@post("/sync/v1/{collection:str}/pull", opt={"access": "user"}, status_code=200)
+async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
+    """`{checkpoint, limit}` → `{documents, checkpoint}`: one page of what this phone does not have yet."""
+    number = _collection(collection)
+    asked = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
+    if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit"}:
+        raise BadRequest("正文应为 {checkpoint, limit}。")
+    district = _district(request, caller)
+
+    def question(reader: Reader) -> bytes:
+        page = pull(
+            reader,
+            district.config_of(reader),
+            puller(reader, caller),
+            number,
+            asked.get("checkpoint"),
+            asked.get("limit", 1),
+            keys=district.keys,
+            now=wall_ms(),
+        )
+        return page.body
+
+    return _json(await district.read(question))
+
+
+@post(
+    "/sync/v1/{collection:str}/push",
+    opt={"access": "user"},
+    status_code=200,
+    request_max_body_size=BYTES_MAX + 1,
+)
+async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
+    """`[{newDocumentState, assumedMasterState?}]` → the current master of each row that differs from what was sent."""
+    number = _collection(collection)
+    district = _district(request, caller)
+    sender = Puller(
+        user_pk=caller.user_pk,
+        user_id=caller.user_id,
+        user_name=caller.username,
+        device_pk=caller.device_pk,
+        device_id=caller.device_id,
+        registered=0,
+        marks={},
+    )
+    work = push_work(sender, number, await request.body())
+    return _json(await district.writer.submit(work, actor=f"user:{caller.user_id}"))
+
+
+@post("/sync/v1/hello", opt={"access": "user"}, status_code=200)
+async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
+    """The phone tells its state and clock; the server its own, the limits, and which collections have news."""
+    told = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
+    if not isinstance(told, dict):
+        raise BadRequest("正文应为一个对象。")
+    runtime = runtime_of(request)
+    district = _district(request, caller)
+    version, digest = catalogue.catalogue_version()
+
+    def question(reader: Reader) -> dict[str, Any]:
+        return hello.answer(
+            reader,
+            district.config_of(reader),
+            puller(reader, caller),
+            told,
+            wall=wall_ms(),
+            monotonic=monotonic_ms(),
+            words={"version": version, "sha256": digest},
+        )
+
+    answer = await district.read(question)
+    await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
+    return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
+
+
+@post("/sync/v1/{collection:str}/reconcile", opt={"access": "user"}, status_code=200)
+async def reconcile_ids(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
+    """`{epoch, ids}` → `{gone: [...]}`: which of a phone's documents it may not hold; only after a restore."""
+    number = _collection(collection)
+    asked = strict_json.parse(await request.body(), max_bytes=1 << 20)
+    district = _district(request, caller)
+
+    def question(reader: Reader) -> dict[str, Any]:
+        return reconcile.answer(reader, district.config_of(reader), puller(reader, caller), number, asked)
+
+    return _json(msgspec.json.encode(await district.read(question)))
+
+
+@get("/sync/v1/schema/{collection:str}", opt={"access": "open"})
+async def get_schema(collection: str) -> Response[bytes]:
+    """The JSON Schema of a collection's documents."""
+    number = _collection(collection)
+    if number.name not in _SCHEMAS:
+        _SCHEMAS[number.name] = msgspec.json.encode(schema.json_schema(number.name))
+    return _json(_SCHEMAS[number.name])
+
+
+@get("/sync/v1/catalogue/{version:str}", opt={"access": "user"})
+async def get_catalogue(version: str) -> Response[bytes]:
+    """The words and rules of the district, immutable under their version."""
+    current, _ = catalogue.catalogue_version()
+    if version != current:
+        raise NotFound
+    return Response(
+        msgspec.json.encode(catalogue.catalogue_json()),
+        media_type=MediaType.JSON,
+        headers={"Cache-Control": "private, max-age=31536000, immutable"},
+    )
+
+
+HANDLERS = [pull_page, push_rows, say_hello, reconcile_ids, get_schema, get_catalogue]

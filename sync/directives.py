@@ -1,0 +1,121 @@
+"""What an act, or an edit, orders about a case's places, class and people."""
+
+from sync import placing
+from sync.batch import Batch, Item
+from sync.cases import lifecycle
+from sync.cases.lifecycle import Directive
+from sync.config import OUTSIDE, OUTSIDE_CODE, duty_tag
+from sync.facts import Facts
+from sync.recusal import denied, recuse_staff, seal_to, tell_recused
+from sync.values import CLASSES, SEALED, Level, Place
+
+
+def follow(batch: Batch, facts: Facts, item: Item, directive: Directive) -> None:  # noqa: C901  # one arm each
+    """Do what one directive says."""
+    config = facts.config
+    known = facts.namings.get(item.doc.pk, [])
+    match directive:
+        case lifecycle.Dispatch(unit=unit, user=user):
+            _dispatch(batch, facts, item, unit, user)
+        case lifecycle.Handler(user=user):
+            _hand_to(batch, facts, item, user)
+        case lifecycle.ClearHandler():
+            batch.place(item, Place.duty, None)
+            batch.place(item, Place.person, None)
+        case lifecycle.Name(user=user):
+            if (account := config.account_by_id.get(user)) is not None:
+                batch.name(item, account.pk, known)
+        case lifecycle.Unname(user=user):
+            if (account := config.account_by_id.get(user)) is not None:
+                batch.unname(item, account.pk, known)
+        case lifecycle.Recuse(user=user):
+            if (account := config.account_by_id.get(user)) is not None:
+                batch.name(item, account.pk, known, denied=True)
+                tell_recused(batch, facts, item)
+        case lifecycle.LiftRecusal(user=user):
+            if (account := config.account_by_id.get(user)) is not None:
+                batch.unname(item, account.pk, known, denied=True)
+                tell_recused(batch, facts, item)
+        case lifecycle.SetClass(protection=protection):
+            reclass(batch, facts, item, CLASSES.index(protection))
+        case lifecycle.SetPlace():
+            _set_place(batch, facts, item, directive)
+        case lifecycle.MergeInto(case_id=master):
+            batch.set(item, {"master_case": master})
+
+
+def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: str | None) -> None:
+    """To a unit, whose handlers all see it until one person has it; a sealed case only to whom it names."""
+    config = facts.config
+    row = config.unit_by_code.get(unit) if unit else None
+    handler = config.account_by_id.get(user) if user else None
+    if row is None and handler is not None:
+        units = sorted(config.user_units.get(handler.id, ()))
+        row = config.unit_by_code.get(units[0]) if units else None
+    batch.place(item, Place.duty, None if row is None else duty_tag(row.pk, assigned=handler is not None))
+    batch.place(item, Place.person, None if handler is None else handler.pk)
+    if item.doc.klass != SEALED:
+        return
+    people = {handler.pk} if handler is not None else set()
+    if row is not None and handler is None:
+        people = set(config.unit_members(row.pk, frozenset({"unit_manager"})))
+    for person in sorted(people):
+        batch.name(item, person, facts.namings.get(item.doc.pk, []))
+
+
+def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
+    """Another person of the same unit."""
+    handler = facts.config.account_by_id.get(user) if user else None
+    if item.doc.duty is not None:
+        batch.place(item, Place.duty, duty_tag(item.doc.duty // 2, assigned=handler is not None))
+    batch.place(item, Place.person, None if handler is None else handler.pk)
+    if handler is not None and item.doc.klass == SEALED:
+        batch.name(item, handler.pk, facts.namings.get(item.doc.pk, []))
+
+
+def reclass(batch: Batch, facts: Facts, item: Item, klass: int) -> None:
+    """Another protection class; sealing names those who keep the case."""
+    former = item.doc.klass
+    batch.set_class(item, klass)
+    if klass == SEALED and former != SEALED:
+        seal_to(batch, facts, item, item.doc.writer if item.doc.author_since is not None else None)
+        if item.doc.person is not None:
+            batch.name(item, item.doc.person, facts.namings.get(item.doc.pk, []))
+
+
+def _set_place(batch: Batch, facts: Facts, item: Item, directive: lifecycle.SetPlace) -> None:
+    """A person says where the case is: that stands until another person says otherwise."""
+    if directive.location is not None:
+        batch.set(item, {"location": directive.location})
+    if directive.cell is not None:
+        row = facts.config.cell_by_code.get(directive.cell)
+        cell_pk, code = (row.pk, row.code) if row is not None else (OUTSIDE, OUTSIDE_CODE)
+    else:
+        placed = placing.place(facts.config, item.values, author=None)
+        cell_pk, code = placed.cell_pk, placed.cell
+    record: dict[str, object] = {"method": "person", "needs_confirmation": False}
+    if directive.evidence:
+        record["evidence"] = directive.evidence
+    batch.set(item, {"assignment": record})
+    move(batch, facts, item, cell_pk, code)
+
+
+def move(batch: Batch, facts: Facts, item: Item, cell_pk: int, code: str) -> None:
+    """Re-assignment by a person or a generation: the author's place ends, he keeps a notice."""
+    author, was_open = item.doc.author, item.doc.author_since is not None
+    if item.doc.cell == cell_pk:
+        batch.set(item, {"cell": code})
+        return
+    batch.place(item, Place.cell, cell_pk)
+    batch.set(item, {"cell": code, "cell_generation": facts.config.generation})
+    batch.close_author(item)
+    if item.doc.klass == SEALED and author is not None:
+        batch.unname(item, author, facts.namings.get(item.doc.pk, []))
+    if item.values.get("involves_staff"):
+        recuse_staff(batch, facts, item)
+    account = facts.config.accounts.get(author) if author is not None else None
+    if account is None or not was_open or account.pk in denied(batch, facts, item):
+        return
+    if facts.level(account.pk, item.doc, batch.opened, batch.closed) != Level.full:
+        args = {"id": item.id, "case_code": item.values.get("code"), "status": item.values.get("status")}
+        batch.notice(account.pk, account.id, "moved_out", "moved_out", args)

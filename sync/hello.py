@@ -1,0 +1,80 @@
+"""What a phone and the server tell each other at each contact."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sync.commit import Context, Work
+from sync.config import Config
+from sync.pull import LIMIT_MAX, Caller
+from sync.push import BYTES_MAX, ROW_BYTES_MAX, ROWS_MAX
+from sync.store import Reader, Tx
+from sync.values import Collection
+
+PROTOCOL = 1
+_TOLD_MAX = 4096
+_FIELDS = frozenset(
+    {"app", "schema", "wall", "monotonic", "boot", "pending", "cursors", "counter", "storage"}
+)
+
+
+def answer(
+    reader: Reader,
+    config: Config,
+    caller: Caller,
+    told: Mapping[str, Any],
+    *,
+    wall: int,
+    monotonic: int,
+    words: Mapping[str, str],
+) -> dict[str, Any]:
+    """The server's half. `told.cursors` maps collections to the `s` of their checkpoints."""
+    head = reader.head()
+    cursors = told.get("cursors") if isinstance(told.get("cursors"), dict) else {}
+    dirty = [
+        item.name
+        for item in Collection
+        if not isinstance(cursors, dict) or cursors.get(item.name) != head.seq
+    ]
+    sent = told.get("wall")
+    waiting = reader.find(
+        "quarantine", {"user_pk": caller.user_pk, "state": "open"}, columns=["id"], limit=1000
+    )
+    restored = [row for row in reader.find("epoch", order=["epoch"]) if row["epoch"] > 1]
+    return {
+        "protocol": PROTOCOL,
+        "server_time": wall,
+        "monotonic": monotonic,
+        "clock_offset_ms": wall - sent if isinstance(sent, int) and not isinstance(sent, bool) else None,
+        "district": config.district,
+        "user": caller.user_id,
+        "device": caller.device_id,
+        "registered_seq": caller.registered,
+        "head": head.seq,
+        "epoch": {"epoch": head.epoch, "restored": restored},
+        "dirty": dirty,
+        "quarantine": len(waiting),
+        "limits": {
+            "push_rows": ROWS_MAX,
+            "push_bytes": BYTES_MAX,
+            "row_bytes": ROW_BYTES_MAX,
+            "pull_limit": LIMIT_MAX,
+        },
+        "minimum": {"protocol": PROTOCOL},
+        "catalogue": dict(words),
+        "generation": config.generation,
+    }
+
+
+def remember(device_pk: int, told: Mapping[str, Any]) -> Work[None]:
+    """Keep what the phone told, for the centre's list of devices and for clock evidence."""
+    kept = {name: told[name] for name in _FIELDS if name in told}
+    text = msgspec.json.encode(kept).decode()
+    if len(text) > _TOLD_MAX:
+        text = "{}"
+
+    def work(tx: Tx, context: Context) -> None:
+        tx.update("device", {"pk": device_pk}, {"state": text, "seen_at": context.wall})
+
+    return work

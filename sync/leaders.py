@@ -1,0 +1,127 @@
+"""The leaders' queue inside a commit: rows of a case, what an act does to them, and when they close."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sync.batch import Batch, Item
+from sync.cases import queue
+from sync.cases.escalation import Ack, Firing, Plan
+from sync.cases.queue import Row
+from sync.facts import Facts
+
+QUEUE_ACTS = frozenset({"acknowledge", "instruct", "sponsor", "send_back", "extend"})
+_DAY_MS = 86_400_000
+
+
+def rows_of(batch: Batch, facts: Facts, case: Item) -> list[Row]:
+    """The rows of a case as they stand in this batch, oldest first."""
+    rows = {row["id"]: msgspec.json.decode(row["body"], type=Row) for row in facts.queue.get(case.doc.pk, ())}
+    for identity, stored in batch.escalations.items():
+        if stored["case_pk"] == case.doc.pk:
+            rows[identity] = msgspec.json.decode(stored["body"], type=Row)
+    return list(rows.values())
+
+
+def put(batch: Batch, facts: Facts, case: Item, row: Row) -> None:
+    """Write a row of the queue."""
+    stored = {
+        "id": row.id,
+        "case_pk": case.doc.pk,
+        "level": row.level,
+        "state": row.state,
+        "opened_at": row.opened_at,
+        "key": row.opened_by,
+        "body": msgspec.json.encode(row),
+        "closed_at": row.closed_at,
+    }
+    for former in facts.queue.get(case.doc.pk, ()):
+        if former["id"] == row.id:
+            stored["pk"] = former["pk"]
+    batch.escalations[row.id] = stored
+
+
+def open_for(batch: Batch, facts: Facts, case: Item, firing: Firing, plan: Plan) -> Row | None:
+    """The row a firing opens, or the open one it reminds of; None where it opens nothing."""
+    handler = (case.values.get("handler") or {}).get("unit")
+    unit = facts.config.unit_by_code.get(handler) if handler else None
+    row = queue.open_row(
+        firing,
+        plan,
+        rows_of(batch, facts, case),
+        row_id=batch.chance.uuid7(batch.now),
+        case_id=case.id,
+        holder=None if unit is None else unit.name,
+        now=batch.now,
+    )
+    if row is not None:
+        put(batch, facts, case, row)
+    return row
+
+
+def close_met(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:
+    """Rows whose promise has been kept, or runs no more, end."""
+    for row in queue.settle(rows_of(batch, facts, case), plan, batch.now):
+        put(batch, facts, case, row)
+
+
+def act_on(
+    batch: Batch,
+    facts: Facts,
+    case: Item,
+    name: str,
+    args: Mapping[str, Any],
+    *,
+    by: str,
+    plan: Plan,
+    row_id: str | None = None,
+) -> tuple[Ack | None, queue.Refused | None]:
+    """What a leader's act does to his row: the acknowledgement it brings, or why it cannot be.
+
+    Without `row_id` it is the highest open row of the case; a case without one is acted on all the same.
+    """
+    rows = [row for row in rows_of(batch, facts, case) if row.closed_at is None]
+    if row_id is not None:
+        rows = [row for row in rows_of(batch, facts, case) if row.id == row_id]
+    if not rows:
+        return None, None
+    row = max(rows, key=lambda one: (one.level, one.opened_at))
+    acted = _decide(row, name, args, by, plan, batch.now, case.values)
+    if isinstance(acted, queue.Refused):
+        return None, acted
+    put(batch, facts, case, acted.row)
+    return acted.ack, None
+
+
+def _decide(
+    row: Row, name: str, args: Mapping[str, Any], by: str, plan: Plan, now: int, case: Mapping[str, Any]
+) -> queue.Acted | queue.Refused:
+    match name:
+        case "acknowledge":
+            return queue.acknowledge(row, by, now, args.get("promise"))
+        case "sponsor":
+            return queue.sponsor(row, by, now, int(args.get("until") or 0))
+        case "send_back":
+            return queue.send_back(
+                row,
+                by,
+                now,
+                level=int(args.get("level") or 0),
+                deadline=int(args.get("deadline") or 0),
+                what=str(args.get("text") or ""),
+            )
+        case "extend":
+            reason = str(args.get("reason") or "")
+            return queue.extend(row, plan, by, now, days=int(args.get("days") or 0), reason_text=reason)
+        case _:
+            handler = case.get("handler") or {}
+            return queue.instruct(
+                row,
+                by,
+                now,
+                instruction_id=str((args.get("entry") or {}).get("id") or "instruction"),
+                unit=str(args.get("unit") or handler.get("unit") or ""),
+                due=int(args.get("due") or now + _DAY_MS),
+                text=str(args.get("text") or args.get("voice_file") or ""),
+            )
