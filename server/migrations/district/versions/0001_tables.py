@@ -217,6 +217,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("person is not null"),
         postgresql_where=sa.text("person is not null"),
     )
+    op.create_index(
+        "document_recent",
+        "document",
+        ["seq", "pk"],
+        unique=False,
+        sqlite_where=sa.text("collection = 0"),
+        postgresql_where=sa.text("collection = 0"),
+    )
     op.create_table(
         "epoch",
         sa.Column("epoch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -326,6 +334,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("decided_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("decided_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("decision", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("pk"),
     )
     op.create_index("quarantine_doc", "quarantine", ["doc_id"], unique=False)

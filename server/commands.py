@@ -1,0 +1,381 @@
+"""What the command line can ask for, by name: run by the command itself, or by the server that holds the database.
+
+Arguments and results are JSON values, so that both ways are the same. Every change goes through the district's
+writer under the actor ``cli:<os user>``.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from geo.layer import Fields, Layer, Report, read_geojson
+from geo.points import Crs
+from server.auth.passwords import Hasher, check_new_password
+from server.auth.records import record_act
+from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
+from server.districts import District
+from server.runtime import Runtime
+from server.verify import verify_district
+from sync.administration import (
+    UnitRecord,
+    activate_generation,
+    add_account,
+    add_generation,
+    end_grant,
+    grant_role,
+    import_units,
+    load_calendar,
+    load_ruleset,
+)
+from sync.cases.calendars import parse_calendar
+from sync.cases.rules_lint import lint
+from sync.cases.rulesets import RuleError, parse_rules
+from sync.commit import Context
+from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
+from sync.store import Reader, Row, Tx
+
+UNIT_COLUMNS = ("code", "type", "name", "area", "level", "parent")
+_ROWS_MAX = 100_000
+
+
+class UnknownCommand(SyncError):
+    """There is no such command."""
+
+    code = "unknown_command"
+    status = 404
+
+
+class CommandFailed(SyncError):
+    """The command found its input wrong and changed nothing."""
+
+    code = "command_failed"
+    status = 422
+
+
+def run_command(runtime: Runtime, command: str, args: dict[str, Any], actor: str) -> Any:
+    """Run `command`; blocking. Raises ``UnknownCommand``, ``BadRequest`` for wrong arguments, or what it raises."""
+    function = COMMANDS.get(command)
+    if function is None:
+        raise UnknownCommand(f"There is no command {command!r}.")
+    try:
+        return function(runtime, actor, **args)
+    except TypeError as error:
+        # only a call with other arguments than the function has is the asker's mistake
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise BadRequest(f"The command {command} does not take these arguments.") from error
+        raise
+
+
+def the_district(runtime: Runtime, code: str | None) -> District:
+    """The district named, or the only one; raises ``BadRequest``."""
+    if code:
+        return runtime.district(code)
+    if len(runtime.districts) != 1:
+        raise BadRequest("There are several districts: name one with --district.")
+    return next(iter(runtime.districts.values()))
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def users_add(
+    runtime: Runtime,
+    actor: str,
+    *,
+    username: str,
+    name: str,
+    password: str,
+    roles: list[dict[str, Any]] | None = None,
+    district: str | None = None,
+) -> str:
+    """A new account, with roles ``{role, unit | cell}``; all or nothing. Returns the user's id."""
+    check_new_password(password, username)
+    adding = add_account(username, name, Hasher.shared().hash(password))
+    granting = [grant_role(username, **_grant(role)) for role in roles or []]
+
+    def work(tx: Tx, context: Context) -> str:
+        identity = adding(tx, context)
+        for grant in granting:
+            grant(tx, context)
+        return identity
+
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def _grant(given: dict[str, Any]) -> dict[str, Any]:
+    if not set(given) <= {"role", "unit", "cell", "stands_in_for", "until_at"} or not isinstance(
+        given.get("role"), str
+    ):
+        raise BadRequest("A role is given as {role, unit or cell, stands_in_for?, until_at?}.")
+    return given
+
+
+def users_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
+    """Every account with its roles; no passwords."""
+    open_ = the_district(runtime, district)
+
+    def question(reader: Reader) -> list[dict[str, Any]]:
+        config = open_.config_of(reader)
+        return [
+            {
+                "id": account.id,
+                "username": account.username,
+                "name": account.name,
+                "state": account.state,
+                "roles": grants_of(config, account.pk),
+            }
+            for account in sorted(config.accounts.values(), key=lambda row: row.username)
+        ]
+
+    return open_.read_blocking(question)
+
+
+def users_passwd(
+    runtime: Runtime, actor: str, *, username: str, password: str, district: str | None = None
+) -> None:
+    """A new password for somebody; all their sessions end, and a lock is lifted."""
+    check_new_password(password, username)
+    hashed = Hasher.shared().hash(password)
+
+    def work(tx: Tx, context: Context) -> None:
+        account = _account(tx, username)
+        set_password(tx, context, account["pk"], hashed)
+        tx.raise_config()
+
+    the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def users_grant(
+    runtime: Runtime,
+    actor: str,
+    *,
+    username: str,
+    role: str,
+    unit: str | None = None,
+    cell: str | None = None,
+    stands_in_for: str | None = None,
+    until_at: int | None = None,
+    district: str | None = None,
+) -> int:
+    """A role at a unit or a cell; returns the grant's key."""
+    work = grant_role(username, role, unit=unit, cell=cell, stands_in_for=stands_in_for, until_at=until_at)
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def users_revoke(
+    runtime: Runtime,
+    actor: str,
+    *,
+    username: str,
+    role: str | None = None,
+    unit: str | None = None,
+    cell: str | None = None,
+    district: str | None = None,
+) -> int:
+    """End roles of somebody; returns how many. Raises ``NotFound`` when there was none."""
+    work = end_grant(username, role, unit=unit, cell=cell)
+    ended = the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+    if not ended:
+        raise NotFound(f"{username} has no such role.")
+    return ended
+
+
+def users_state(
+    runtime: Runtime, actor: str, *, username: str, state: str, district: str | None = None
+) -> None:
+    """Close an account (its sessions end) or open it again."""
+    if state not in {"active", "closed"}:
+        raise BadRequest("The state is active or closed.")
+
+    def work(tx: Tx, context: Context) -> None:
+        account = _account(tx, username)
+        changes: dict[str, Any] = {"state": state, "failed": 0, "locked_until": 0}
+        tx.update("account", {"pk": account["pk"]}, changes)
+        if state == "closed":
+            end_sessions_of(tx, context, account["pk"])
+        record_act(tx, context, f"account.{state}", f"user:{account['pk']}")
+        tx.raise_config()
+
+    the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def users_revoke_device(
+    runtime: Runtime, actor: str, *, username: str, device: str, district: str | None = None
+) -> None:
+    """Stop a lost device of somebody."""
+
+    def work(tx: Tx, context: Context) -> None:
+        account = _account(tx, username)
+        rows = tx.find("device", {"user_pk": account["pk"], "id": device}, limit=1)
+        if not rows:
+            raise NotFound(f"{username} has no device {device}.")
+        revoke_device(tx, context, rows[0]["pk"])
+
+    the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def _account(tx: Reader, username: str) -> Row:
+    rows = tx.find("account", {"username": username}, limit=1)
+    if not rows:
+        raise NotFound(f"There is no account {username}.")
+    return rows[0]
+
+
+# --- units and cells -------------------------------------------------------------------------------------------------
+
+
+def read_units(text: str) -> list[UnitRecord]:
+    """Units from CSV with the columns code, type, name, area, level, parent; raises ``Unprocessable`` with the line."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    missing = set(UNIT_COLUMNS[:-1]) - set(reader.fieldnames or ())
+    if missing:
+        raise Unprocessable(f"The first line must name the columns {', '.join(UNIT_COLUMNS)}.", line=1)
+    found: list[UnitRecord] = []
+    try:
+        for row in reader:
+            line = reader.line_num
+            values = {name: (row.get(name) or "").strip() for name in UNIT_COLUMNS}
+            empty = next((name for name in UNIT_COLUMNS[:-1] if not values[name]), None)
+            if empty or None in row:
+                raise Unprocessable(
+                    f"Line {line}: {f'`{empty}` is empty' if empty else 'too many columns'}.", line=line
+                )
+            if not values["level"].isdecimal():
+                raise Unprocessable(f"Line {line}: `level` must be a number from 0 to 3.", line=line)
+            if any(record.code == values["code"] for record in found):
+                raise Unprocessable(f"Line {line}: the code {values['code']} stands twice.", line=line)
+            found.append(
+                UnitRecord(
+                    code=values["code"],
+                    type=values["type"],
+                    name=values["name"],
+                    area=values["area"],
+                    level=int(values["level"]),
+                    parent=values["parent"] or None,
+                )
+            )
+    except csv.Error as error:
+        raise Unprocessable(f"Line {reader.line_num}: {error}.", line=reader.line_num) from error
+    return found
+
+
+def units_import(runtime: Runtime, actor: str, *, csv_text: str, district: str | None = None) -> int:
+    """Add or change units; returns how many rows changed."""
+    work = import_units(read_units(csv_text))
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def read_layer(
+    text: str, crs: str | None, fields: dict[str, Any] | None = None, *, repair: bool = False
+) -> tuple[Layer | None, Report]:
+    """A layer from GeoJSON text and what was found in it; raises ``Unprocessable`` for an unknown system or field."""
+    try:
+        declared = Crs(crs) if crs else None
+        mapped = msgspec.convert(fields, Fields) if fields else None
+    except (ValueError, msgspec.ValidationError) as error:
+        raise Unprocessable(f"cells: {error}") from error
+    reading = read_geojson(text.encode(), declared, mapped, repair=repair)
+    return reading.layer, reading.report
+
+
+def cells_import(
+    runtime: Runtime,
+    actor: str,
+    *,
+    geojson: str,
+    crs: str | None = None,
+    fields: dict[str, Any] | None = None,
+    repair: bool = False,
+    district: str | None = None,
+) -> dict[str, Any]:
+    """Keep a layer as a draft generation; returns its number and report. Raises ``CommandFailed`` with the faults."""
+    layer, report = read_layer(geojson, crs, fields, repair=repair)
+    faults = msgspec.to_builtins(report.faults)
+    if layer is None or not report.usable:
+        raise CommandFailed("The layer has errors; nothing was kept.", faults=faults)
+    work = add_generation(layer, msgspec.json.encode(report))
+    number = the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+    return {"generation": number, "cells": len(layer.cells), "areas": len(layer.areas), "faults": faults}
+
+
+def cells_activate(runtime: Runtime, actor: str, *, generation: int, district: str | None = None) -> int:
+    """Make a generation the one in force; returns the clock number."""
+    return the_district(runtime, district).writer.submit_blocking(
+        activate_generation(generation), actor=actor
+    )
+
+
+def cells_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[Row]:
+    """Every generation, without its layer."""
+    columns = ["number", "state", "name", "created_at", "activated_at", "activated_seq"]
+    return the_district(runtime, district).read_blocking(
+        lambda reader: reader.find("generation", order=["number"], columns=columns)
+    )
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def lint_rules(toml: str, calendars: dict[str, str]) -> list[dict[str, Any]]:
+    """Findings in a rule set, errors and warnings; raises ``Unprocessable`` for text that is none."""
+    try:
+        rules = parse_rules(toml)
+    except RuleError as error:
+        raise Unprocessable(f"The rules cannot be read: {error}") from error
+    found: list[dict[str, Any]] = msgspec.to_builtins(
+        lint(rules, {name: parse_calendar(source) for name, source in calendars.items()})
+    )
+    return found
+
+
+def rules_activate(runtime: Runtime, actor: str, *, toml: str, district: str | None = None) -> dict[str, Any]:
+    """Put a rule set in force when the lint finds no error; returns version and warnings."""
+    open_ = the_district(runtime, district)
+    findings = lint_rules(toml, open_.config().calendar_sources)
+    if any(finding["severity"] == "error" for finding in findings):
+        raise CommandFailed("The rules have errors; nothing was changed.", faults=findings)
+    version = open_.writer.submit_blocking(load_ruleset(toml), actor=actor)
+    return {"version": version, "faults": findings}
+
+
+def rules_lint(
+    runtime: Runtime, _: str, *, toml: str, district: str | None = None
+) -> list[dict[str, Any]]:
+    """Findings against the district's own calendars."""
+    return lint_rules(toml, the_district(runtime, district).config().calendar_sources)
+
+
+def calendar_import(runtime: Runtime, actor: str, *, toml: str, district: str | None = None) -> str:
+    """Keep a new version of a calendar; returns its name."""
+    return the_district(runtime, district).writer.submit_blocking(load_calendar(toml), actor=actor)
+
+
+def verify(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
+    """Check every district, or one; returns a report each."""
+    chosen = [runtime.district(district)] if district else list(runtime.districts.values())
+    return [msgspec.to_builtins(verify_district(open_.code, open_.store, open_.keys)) for open_ in chosen]
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        calendar_import,
+        cells_activate,
+        cells_import,
+        cells_list,
+        rules_activate,
+        rules_lint,
+        units_import,
+        users_add,
+        users_grant,
+        users_list,
+        users_passwd,
+        users_revoke,
+        users_revoke_device,
+        users_state,
+        verify,
+    )
+}

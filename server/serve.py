@@ -1,0 +1,83 @@
+"""Runs the server process, and ends it well: streams first, then requests, then the writer, then the files."""
+
+import errno
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+
+from server.app import create_app
+from server.logs import configure_logs
+from server.runtime import Runtime
+from server.settings import Settings
+
+BACKLOG = 8192  # a district's phones come back together after a restart
+STOP_SECONDS = 20
+
+
+class CannotListen(Exception):  # said to the person who starts the server
+    """The address cannot be listened on."""
+
+
+class Server(uvicorn.Server):
+    """A server whose streams end when it is told to stop: otherwise it would wait for them for ever."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then wait for the rest."""
+        self._runtime.hub.close()
+        await super().shutdown(sockets)
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A listening socket; raises ``CannotListen`` with a sentence that says why."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotListen(f"Port {port} on {host} is taken: choose another with --port.") from error
+        raise CannotListen(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
+
+
+def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` gets the address once requests are answered.
+
+    Raises ``CannotListen``, ``DatabaseBusy``, ``NotInitialised`` or ``KeyFileError`` before anything is served.
+    """
+    configure_logs(settings.log_level)
+    opened = listen_on(settings.host, settings.port)
+    port = opened.getsockname()[1]
+    shown = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104  # compared, not bound
+    url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+    def ready(runtime: Runtime) -> None:
+        runtime.database.announce(url)
+        if on_ready is not None:
+            on_ready(url)
+
+    app = create_app(settings, on_ready=ready)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # whose word counts is decided in auth.guards
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = Server(config, app.state.runtime)
+    try:
+        server.run(sockets=[opened])
+    finally:
+        opened.close()
+    if not server.started:
+        raise CannotListen("The server did not start; the reason is in the log above.")
