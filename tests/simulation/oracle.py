@@ -1,0 +1,280 @@
+"""Who may see what, told by brute force from what the simulation itself did; it never looks into the store.
+
+The facts are intervals of clock numbers, ``[low, high)``, ``None`` while open. Nothing here is clever: a question is
+answered by walking all facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NONE, SHELL, LEAD, FULL = range(4)
+NORMAL, RESTRICTED, SEALED = range(3)
+CLASS_NAMES = ("normal", "restricted", "sealed")
+
+# role -> what the pair with a place gives, by protection class
+GIVES = {
+    "worker": (FULL, SHELL, NONE),
+    "lead": (LEAD, SHELL, NONE),
+    "centre": (FULL, FULL, NONE),
+    "handler": (FULL, FULL, NONE),
+    "author": (FULL, FULL, NONE),
+}
+
+
+REACH = {
+    "grid_worker": "worker",
+    "community_leader": "lead",
+    "clerk": "centre",
+    "centre_director": "centre",
+    "mediator": "handler",
+}
+BY_DUTY = {"mediator"}
+
+
+@dataclass
+class Span:
+    """An interval of the clock."""
+
+    low: int
+    high: int | None = None
+
+    def covers(self, x: int) -> bool:
+        return self.low <= x and (self.high is None or x < self.high)
+
+
+@dataclass
+class Place(Span):
+    tag: tuple[str, str] = ("", "")  # ("cell", code), ("duty", unit), ("person", user), ("author", user)
+
+
+@dataclass
+class ClassSpan(Span):
+    klass: int = NORMAL
+
+
+@dataclass
+class For(Span):
+    """A naming or a denial of somebody."""
+
+    user: str = ""
+
+
+@dataclass
+class Grant(Span):
+    user: str = ""
+    role: str = ""
+    target: tuple[str, str] = ("", "")  # ("cell", code) or ("unit", code)
+
+
+@dataclass
+class UnitCell(Span):
+    unit: str = ""
+    cell: str = ""
+
+
+@dataclass
+class Case:
+    id: str
+    author: str
+    born: int
+    gone: int | None = None
+    placed_by_person: bool = False
+    master: str | None = None
+    places: list[Place] = field(default_factory=list)
+    classes: list[ClassSpan] = field(default_factory=list)
+    named: list[For] = field(default_factory=list)
+    denied: list[For] = field(default_factory=list)
+
+    def open_place(self, kind: str) -> Place | None:
+        return next((place for place in self.places if place.tag[0] == kind and place.high is None), None)
+
+    @property
+    def klass(self) -> int:
+        return self.classes[-1].klass
+
+
+@dataclass
+class Entry:
+    id: str
+    author: str
+    born: int
+    klass: str  # o, c, s
+    wanted: str  # the case it was written for
+    case: str | None = None
+    link: int | None = None
+    gone: int | None = None
+    own: list[Span] = field(default_factory=list)
+
+
+@dataclass
+class Oracle:
+    """Everything that ever was, by clock number."""
+
+    cases: dict[str, Case] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    grants: list[Grant] = field(default_factory=list)
+    unit_cells: list[UnitCell] = field(default_factory=list)
+
+    # --- the relation --------------------------------------------------------------------------------------------
+
+    def reaches(self, user: str, case: Case, x: int) -> set[str]:
+        """Every reach by which some pair covers `x`."""
+        found = set()
+        for place in case.places:
+            if not place.covers(x):
+                continue
+            kind, key = place.tag
+            if kind == "author" and key == user:
+                found.add("author")
+            if kind == "person" and key == user and self._acts(user, x):
+                found.add("handler")
+            for grant in self.grants:
+                if grant.user == user and grant.covers(x) and self._meets(grant, kind, key, x):
+                    found.add(REACH[grant.role])
+        return found
+
+    def _acts(self, user: str, x: int) -> bool:
+        return any(grant.user == user and grant.covers(x) for grant in self.grants)
+
+    def _meets(self, grant: Grant, kind: str, key: str, x: int) -> bool:
+        what, at = grant.target
+        if grant.role in BY_DUTY:
+            return (kind, key) == ("duty", at)
+        if what == "unit":
+            return kind == "cell" and any(
+                row.unit == at and row.cell == key and row.covers(x) for row in self.unit_cells
+            )
+        return (what, at) == (kind, key)
+
+    def case_level(self, user: str, case: Case, x: int) -> int:
+        if x < case.born or (case.gone is not None and x >= case.gone):
+            return NONE
+        if any(row.user == user and row.covers(x) for row in case.denied):
+            return NONE
+        if any(row.user == user and row.covers(x) for row in case.named):
+            return FULL
+        klass = next(row.klass for row in case.classes if row.covers(x))
+        return max((GIVES[reach][klass] for reach in self.reaches(user, case, x)), default=NONE)
+
+    def entry_level(self, user: str, entry: Entry, x: int) -> int:
+        if x < entry.born or (entry.gone is not None and x >= entry.gone):
+            return NONE
+        if any(span.covers(x) for span in entry.own):
+            return FULL if entry.author == user else NONE
+        if entry.case is None or entry.link is None or x < entry.link:
+            return NONE
+        case = self.cases[entry.case]
+        level = self.case_level(user, case, x)
+        if level == NONE:
+            return NONE
+        if entry.author == user and level == FULL:
+            return FULL
+        if entry.klass == "o":
+            return level if level >= LEAD else NONE
+        if any(row.user == user and row.covers(x) for row in case.named):
+            return FULL
+        if entry.klass == "c":
+            klass = next(row.klass for row in case.classes if row.covers(x))
+            officers = self.reaches(user, case, x) & {"handler", "centre"}
+            return FULL if any(GIVES[reach][klass] == FULL for reach in officers) else NONE
+        return NONE
+
+    def level(self, user: str, collection: str, key: str, x: int) -> int:
+        """What `user` sees of a document at `x`; of an unknown one, nothing."""
+        if collection == "cases":
+            return self.case_level(user, self.cases[key], x) if key in self.cases else NONE
+        return self.entry_level(user, self.entries[key], x) if key in self.entries else NONE
+
+    def ever(self, user: str, collection: str, key: str, low: int, high: int) -> bool:
+        """Whether the user saw anything of the document at some number of ``[low, high]``."""
+        return any(self.level(user, collection, key, x) != NONE for x in range(low, high + 1))
+
+    def visible(self, user: str, collection: str, x: int) -> dict[str, int]:
+        """Every document the user sees at `x`, with how much of it."""
+        keys = self.cases if collection == "cases" else self.entries
+        levels = {key: self.level(user, collection, key, x) for key in keys}
+        return {key: level for key, level in levels.items() if level != NONE}
+
+    # --- what happened -------------------------------------------------------------------------------------------
+
+    def capture(self, key: str, author: str, cell: str, klass: int, n: int) -> Case:
+        case = Case(key, author, n)
+        case.places = [Place(n, tag=("cell", cell)), Place(n, tag=("author", author))]
+        case.classes = [ClassSpan(n, klass=klass)]
+        if klass == SEALED:
+            case.named = [For(n, user=user) for user in sorted(self.keepers(case, n))]
+        self.cases[key] = case
+        return case
+
+    def move(self, case: Case, cell: str, n: int, *, by_person: bool) -> None:
+        case.placed_by_person |= by_person
+        place = case.open_place("cell")
+        if place is not None and place.tag == ("cell", cell):
+            return  # confirmed where it is: nobody was re-assigned
+        if by_person:
+            self._close(case, "author", n)
+            if case.klass == SEALED:  # he was among those it was sealed to only while it stood where he left it
+                self.close_for(case.named, case.author, n)
+        self._close(case, "cell", n)
+        case.places.append(Place(n, tag=("cell", cell)))
+
+    def hand_to(self, case: Case, unit: str | None, user: str | None, n: int) -> None:
+        """A unit has the case until one person of it does; with neither, nobody handles it."""
+        wanted = {("duty", unit)} if unit and not user else set()
+        wanted |= {("person", user)} if user else set()
+        for kind in ("duty", "person"):
+            place = case.open_place(kind)
+            if place is not None and place.tag not in wanted:
+                self._close(case, kind, n)
+        for kind, key in wanted:
+            if case.open_place(kind) is None:
+                case.places.append(Place(n, tag=(kind, key)))
+        if user and case.klass == SEALED:
+            self.open_for(case.named, user, n)
+
+    def set_class(self, case: Case, klass: int, n: int) -> None:
+        if case.klass == klass:
+            return
+        case.classes[-1].high = n
+        case.classes.append(ClassSpan(n, klass=klass))
+        if klass == SEALED:
+            for user in self.keepers(case, n):
+                self.open_for(case.named, user, n)
+
+    def keepers(self, case: Case, n: int) -> set[str]:
+        """Who is named when a case is sealed: the centre's director, the author while in it, the handler."""
+        cell = case.open_place("cell")
+        keepers = {
+            grant.user
+            for grant in self.grants
+            if grant.role == "centre_director" and grant.covers(n) and cell and self._meets(grant, *cell.tag, n)
+        }
+        return keepers | {place.tag[1] for kind in ("author", "person") if (place := case.open_place(kind))}
+
+    def erase(self, case: Case, n: int) -> None:
+        case.gone = n
+        for kind in ("cell", "duty", "person", "author"):
+            self._close(case, kind, n)
+        for row in case.named:
+            row.high = n if row.high is None else row.high
+        for entry in self.entries.values():
+            if entry.case == case.id and entry.gone is None:
+                entry.gone = n
+
+    @staticmethod
+    def _close(case: Case, kind: str, n: int) -> None:
+        place = case.open_place(kind)
+        if place is not None:
+            place.high = n
+
+    @staticmethod
+    def open_for(rows: list[For], user: str, n: int) -> None:
+        if not any(row.user == user and row.high is None for row in rows):
+            rows.append(For(n, user=user))
+
+    @staticmethod
+    def close_for(rows: list[For], user: str, n: int) -> None:
+        for row in rows:
+            if row.user == user and row.high is None:
+                row.high = n
