@@ -156,6 +156,7 @@ def act(
         code=code,
         query_code=secret,
         merge_target=None if master is None else master.values,
+        entry_author=facts.entry_authors.get(str(args.get("entry_id"))),
     )
     before = dict(item.values)
     done = lifecycle.run_act(before, name, args, actor, lawful, batch.now)

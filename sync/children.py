@@ -11,14 +11,6 @@ from sync.facts import Facts
 from sync.recusal import denied
 from sync.values import ENTRY_CLASSES, SEALED, Collection
 
-# An entry of this type, or an act's word, ends the tasks of that type: the first done closes it for all.
-CLOSES = {
-    "follow_up": "follow_up",
-    "field_check": "check",
-    "tell_back": "tell_back",
-    "performance": "performance",
-}
-
 
 def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: int | None) -> list[str]:
     """Entries, tasks and notices that an act brings."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sync import casework, children, content, timing
 from sync.batch import Batch, Item
+from sync.cases.lifecycle import on_entry
 from sync.cases.model import checked
 from sync.facts import Facts
 from sync.merge import same
@@ -18,12 +19,6 @@ from sync.rows import PushRow
 from sync.values import Collection, Doc, Level
 
 MERGED_HOPS = 8  # a case merged into one that was merged …
-# What an entry tells the clocks besides being there.
-_HEARD = {
-    "contact_attempt": "case.contacted",
-    "session": "case.contacted",
-    "emergency_call": "emergency.called",
-}
 
 
 def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
@@ -104,19 +99,22 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         item = batch.create(Collection.entries, row.key, values, parent=case, **place)
         if kind == "act":
             _run(batch, facts, caller, case, item)
-        elif kind in children.CLOSES:
-            children.close_tasks(batch, facts, case, children.CLOSES[kind], by=item.id)
-        elif kind in _HEARD:
-            timing.happened(batch, facts, case, [(_HEARD[kind], _heard(values))])
+        else:
+            _told(batch, facts, case, item, kind)
     if result.rest:
         keep_rest(batch, Collection.entries, item, result.rest, row.w)
 
 
-def _heard(values: dict[str, Any]) -> dict[str, Any]:
-    body = values.get("body") or {}
-    captured = values.get("at")
-    told = {"captured_at": captured} if isinstance(captured, int) else {}
-    return told | ({"reached": body["reached"]} if isinstance(body.get("reached"), bool) else {})
+def _told(batch: Batch, facts: Facts, case: Item, entry: Item, kind: str) -> None:
+    """What an entry brings about by being there: clocks hear it, tasks end."""
+    body = entry.values.get("body")
+    done = on_entry(kind, body if isinstance(body, dict) else {})
+    for closed in done.close_tasks:
+        children.close_tasks(batch, facts, case, closed, by=entry.id)
+    if done.events:
+        captured = entry.values.get("at")
+        told = {"captured_at": captured} if isinstance(captured, int) else {}
+        timing.happened(batch, facts, case, [(event.kind, {**event.args, **told}) for event in done.events])
 
 
 def _known(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | None:

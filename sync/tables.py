@@ -101,6 +101,7 @@ class Document(DistrictRow, table=True):
         _only("document_person", "collection", "person", "seq", where="person is not null"),
         _only("document_author", "collection", "author", "seq", where="author_since is not null"),
         _only("document_case", "case_pk", "pk", where="case_pk is not null"),
+        _only("document_status", "status", "seq", where="status is not null"),
         _only("document_code", "code", where="code is not null"),
         # The console's list, newest first, for those who have many cells.
         _only("document_recent", "seq", "pk", where="collection = 0"),

@@ -4,6 +4,7 @@ Everything about a row is answered with 200; other statuses concern the request 
 ``sync/PROTOCOL.md``.
 """
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,10 +17,9 @@ from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
 from sync import hello, reconcile
-from sync.cases import catalogue, schema
+from sync.cases import district as words, schema
 from sync.errors import BadRequest, NotFound
-from sync.pull import Caller as Puller
-from sync.pull import pull
+from sync.pull import Caller as Puller, pull
 from sync.push import BYTES_MAX, push_work
 from sync.store import Reader
 from sync.values import Collection
@@ -27,6 +27,13 @@ from sync.values import Collection
 HttpRequest = Request[Any, Any, Any]
 _PULL_BODY_MAX = 64 * 1024
 _SCHEMAS: dict[str, bytes] = {}
+
+
+@cache
+def _catalogue_version() -> tuple[str, str]:
+    """The version of the words a phone keeps, and their hash; the version is the hash cut short."""
+    digest = str(words.catalogue_json()["sha256"])
+    return digest[:16], digest
 
 
 def _collection(name: str) -> Collection:
@@ -43,7 +50,7 @@ def _district(request: HttpRequest, caller: Caller) -> District:
 def puller(reader: Reader, caller: Caller) -> Puller:
     """The caller as the core knows him, with his device's marks in this snapshot."""
     rows = reader.find("device", {"pk": caller.device_pk}, columns=["registered_seq", "marks"])
-    row = rows[0] if rows else {"registered_seq": 0, "marks": "{}"}
+    row: dict[str, Any] = rows[0] if rows else {"registered_seq": 0, "marks": "{}"}
     return Puller(
         user_pk=caller.user_pk,
         user_id=caller.user_id,
@@ -115,7 +122,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
         raise BadRequest("正文应为一个对象。")
     runtime = runtime_of(request)
     district = _district(request, caller)
-    version, digest = catalogue.catalogue_version()
+    version, digest = _catalogue_version()
 
     def question(reader: Reader) -> dict[str, Any]:
         return hello.answer(
@@ -158,11 +165,11 @@ async def get_schema(collection: str) -> Response[bytes]:
 @get("/sync/v1/catalogue/{version:str}", opt={"access": "user"})
 async def get_catalogue(version: str) -> Response[bytes]:
     """The words and rules of the district, immutable under their version."""
-    current, _ = catalogue.catalogue_version()
+    current, _ = _catalogue_version()
     if version != current:
         raise NotFound
     return Response(
-        msgspec.json.encode(catalogue.catalogue_json()),
+        msgspec.json.encode(words.catalogue_json()),
         media_type=MediaType.JSON,
         headers={"Cache-Control": "private, max-age=31536000, immutable"},
     )

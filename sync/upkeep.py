@@ -1,0 +1,166 @@
+"""What the system does by itself.
+
+Cases follow a new edition of the cells, timed grants end, unsampled settlements are verified, and what the law wants
+forgotten is forgotten.
+"""
+
+from msgspec import Struct, structs
+
+from sync import casework, content, placing
+from sync.administration import new_batch
+from sync.batch import Batch, Item, status_number
+from sync.cases.catalogue import OPEN_STATUSES
+from sync.commit import Context, Work, audit_row, write
+from sync.directives import move
+from sync.errors import NotFound
+from sync.facts import Facts, load_cases
+from sync.store import Tx
+from sync.values import Collection, Doc, Named, Place
+
+CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
+_DAY_MS = 86_400_000
+VERIFY_AFTER_MS = 2 * _DAY_MS
+
+
+class Moved(Struct, frozen=True):
+    """One chunk of a re-assignment: how many moved, and where the next chunk begins (None: done)."""
+
+    looked_at: int
+    moved: int
+    after: int | None
+
+
+def regrid_work(after: int = 0, limit: int = CHUNK) -> Work[Moved]:
+    """Re-assign open cases with a key above `after` to the cells of the active edition, a chunk at a time.
+
+    Closed cases keep their historical cell, and so does what a person has placed in a cell that still exists.
+    """
+
+    def work(tx: Tx, context: Context) -> Moved:
+        facts = Facts(tx.head(), context.configs.get(tx), context.keys)
+        where = {"collection": int(Collection.cases), "pk__gt": after}
+        rows = tx.find("document", where, order=["pk"], limit=limit, columns=["pk"])
+        docs = facts.learn(tx.documents_by_pk([row["pk"] for row in rows]))
+        load_cases(tx, facts, docs)
+        batch = new_batch(tx, context)
+        moved = 0
+        for doc in docs:
+            if doc.gone is None and _regrid(batch, facts, doc):
+                moved += 1
+        write(tx, batch, context, "regrid")
+        return Moved(len(docs), moved, rows[-1]["pk"] if len(rows) == limit else None)
+
+    return work
+
+
+def _regrid(batch: Batch, facts: Facts, doc: Doc) -> bool:
+    item = batch.take(doc)
+    if item.values.get("status") not in OPEN_STATUSES:
+        return False
+    config = facts.config
+    row = config.cells.get(doc.cell or 0)
+    exists = row is not None and row.generation == config.generation
+    by_person = (item.values.get("assignment") or {}).get("method") == "person"
+    if by_person and exists:
+        return False
+    placed = placing.place(config, item.values, author=doc.writer)
+    if placed.cell_pk == doc.cell:
+        return False
+    batch.set(item, {"assignment": placed.assignment})
+    move(batch, facts, item, placed.cell_pk, placed.cell)
+    return True
+
+
+def end_timed_grants() -> Work[int]:
+    """Close the grants whose announced end has come; value: how many."""
+
+    def work(tx: Tx, context: Context) -> int:
+        rows = tx.find("grant_role", {"v_to": None, "until_at__le": context.now}, columns=["pk"])
+        if not rows:
+            return 0
+        n = tx.number()
+        ended = [row["pk"] for row in rows]
+        tx.update("grant_role", {"pk": ended}, {"v_to": n})
+        tx.raise_config()
+        audit_row(tx, context, n, "grant.expired", [f"grant:{pk}" for pk in ended])
+        return len(ended)
+
+    return work
+
+
+def erase_work(collection: int, doc_id: str) -> Work[int]:
+    """Forget a document, and for a case everything that hangs on it; value: how many documents.
+
+    The data key is dropped, so that document, history, ledger and backups' copies of the key's cipher texts open no
+    more; the row stays without content, since without it no phone could be told.
+    """
+
+    def work(tx: Tx, context: Context) -> int:
+        docs = tx.documents(collection, [content.id_bytes(collection, doc_id)])
+        if not docs or docs[0].gone is not None:
+            raise NotFound
+        children = tx.children([docs[0].pk]) if collection == Collection.cases else []
+        batch = new_batch(tx, context)
+        items = [batch.take(doc) for doc in (*docs, *children) if doc.gone is None]
+        namings: Sequence[Named] = tx.namings(cases=[docs[0].pk]) if collection == Collection.cases else []
+        for item in items:
+            _erase(batch, item)
+        for named in namings:
+            if named.v_to is None and not named.denied:
+                batch.closed.append(named)
+        pks = [item.doc.pk for item in items]
+        tx.update("change", {"doc_pk": pks}, {"delta": b""})
+        tx.update("ledger", {"doc_pk": pks}, {"payload": b""})
+        if collection == Collection.cases:
+            tx.update("quarantine", {"case_pk": pks}, {"payload": b"", "dek": None, "state": "erased"})
+            tx.update("case_clocks", {"case_pk": pks}, {"next_due": None})
+        ids = [item.id for item in items]
+        tx.update("quarantine", {"doc_id": ids}, {"payload": b"", "dek": None, "state": "erased"})
+        write(tx, batch, context, "erase")
+        return len(items)
+
+    return work
+
+
+def _erase(batch: Batch, item: Item) -> None:
+    """Close every open place, drop the key, empty the row."""
+    for kind in (Place.cell, Place.duty, Place.person):
+        batch.place(item, kind, None)
+    if item.doc.case_pk is None or item.doc.own_since is not None:
+        batch.close_author(item)
+    identity = item.values["id"]
+    item.values = {"id": identity}
+    item.old = {}
+    item.fresh = None
+    item.wrote = True
+    item.doc = structs.replace(
+        item.doc, gone=batch.n, dek=None, code=None, w=None, digest=None, author_since=None
+    )
+
+
+def verify_unsampled(limit: int = CHUNK) -> Work[int]:
+    """Settled on the spot, not drawn for the sample, two days ago: the system verifies. Value: how many."""
+
+    def work(tx: Tx, context: Context) -> int:
+        settled = status_number("settled")
+        where = {"collection": int(Collection.cases), "status": settled}
+        rows = tx.find("document", where, order=["pk"], limit=limit, columns=["pk"])
+        if not rows:
+            return 0
+        facts = Facts(tx.head(), context.configs.get(tx), context.keys)
+        docs = facts.learn(tx.documents_by_pk([row["pk"] for row in rows]))
+        load_cases(tx, facts, docs)
+        batch = new_batch(tx, context)
+        done = 0
+        for doc in docs:
+            if doc.gone is not None:
+                continue
+            item = batch.take(doc)
+            since = item.values.get("resolved_at") or item.values.get("received_at") or context.now
+            if context.now - since < VERIFY_AFTER_MS:
+                continue
+            done += casework.act(batch, facts, item, "verify", {}, user_pk=None).done
+        write(tx, batch, context, "verify.unsampled")
+        return done
+
+    return work
