@@ -102,7 +102,7 @@ def erase_work(collection: int, doc_id: str) -> Work[int]:
         children = tx.children([docs[0].pk]) if collection == Collection.cases else []
         batch = new_batch(tx, context)
         items = [batch.take(doc) for doc in (*docs, *children) if doc.gone is None]
-        namings: Sequence[Named] = tx.namings(cases=[docs[0].pk]) if collection == Collection.cases else []
+        namings: list[Named] = tx.namings(cases=[docs[0].pk]) if collection == Collection.cases else []
         for item in items:
             _erase(batch, item)
         for named in namings:
