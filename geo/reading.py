@@ -39,7 +39,8 @@ class Fields(msgspec.Struct, frozen=True):
     """Which property of a feature means what.
 
     `parents` are named from the nearest to the district, so three of them are community, street and district,
-    and a single one is the district. Without any, parents are read from the digits of a 15-digit code.
+    and a single one is the district. Without any they are found: from the digits of 15-digit codes, else from
+    properties that are called as in `USUAL_PARENTS`.
     `parent_names` are the properties that hold those areas' names, in the same order.
     """
 
@@ -48,6 +49,10 @@ class Fields(msgspec.Struct, frozen=True):
     kind: str = "kind"
     parents: tuple[str, ...] = ()
     parent_names: tuple[str, ...] = ()
+
+
+# What files that nobody described call the areas above a cell.
+USUAL_PARENTS = (("community", "street", "district"), ("street", "district"), ("parent",))
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -98,6 +103,7 @@ def read_geojson(
         _mend(features, faults)
     _to_wgs84(features, crs_declared)
 
+    fields = _with_parents(fields, features)
     areas = _Areas(faults, area_names or {})
     cells = [_cell(feature, areas.parent_of(feature, fields), fields, faults) for feature in features]
     layer = Layer.of(cells, areas.found(), number=number, name=name)
@@ -141,6 +147,16 @@ def _named_crs(document: dict[str, Any]) -> str | None:
     properties = crs.get("properties") if isinstance(crs, dict) else None
     named = properties.get("name") if isinstance(properties, dict) else None
     return named if isinstance(named, str) else None
+
+
+def _with_parents(fields: Fields, features: list[_Feature]) -> Fields:
+    """The fields with parents filled in for a file whose codes do not tell them."""
+    if fields.parents or all(len(feature.code) == CODE_DIGITS and feature.code.isdigit() for feature in features):
+        return fields
+    for usual in USUAL_PARENTS:
+        if all(field in feature.properties for feature in features for field in usual):
+            return msgspec.structs.replace(fields, parents=usual)
+    return fields
 
 
 def _codes(raw: list[Any], fields: Fields, faults: list[Fault]) -> list[_Feature]:

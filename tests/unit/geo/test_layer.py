@@ -447,3 +447,10 @@ def test_a_drawing_has_fewer_corners_and_still_no_gaps(manchester: Layer) -> Non
     assert drawn.codes == manchester.codes
     assert check(drawn).faults == ()
     assert len(to_geojson(drawn, decimals=6)) < 0.7 * len(to_geojson(manchester))
+
+
+def test_a_file_that_calls_its_parents_parent_needs_no_description(manchester_file: bytes) -> None:
+    reading = read_geojson(manchester_file, Crs.WGS84, repair=True)
+    assert reading.layer is not None
+    assert [fault.code for fault in reading.report.errors] == []
+    assert {area.code for area in reading.layer.areas} == {"E08000003"}
