@@ -80,6 +80,8 @@ _TARGET = click.Path(path_type=Path)
 @click.version_option(package_name="wangge")
 def main() -> None:
     """网格: offline-first case work of community grids. Settings come from WANGGE_* and the file WANGGE_CONFIG."""
+    # databases, uploads and backups are nobody else's to read
+    os.umask(0o077)
 
 
 # --- serving ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Runs the server process, and ends it well: streams first, then requests, then the writer, then the files."""
 
 import errno
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -44,6 +45,10 @@ def listen_on(host: str, port: int) -> socket.socket:
         raise CannotListen(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
 
 
+def _nothing_left_to_do(_: int, __: object) -> None:
+    pass
+
+
 def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` gets the address once requests are answered.
 
@@ -75,6 +80,9 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = Server(config, app.state.runtime)
+    # uvicorn raises the signal again once it has ended well; that is the normal end, not a death by signal
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _nothing_left_to_do)
     try:
         server.run(sockets=[opened])
     finally:

@@ -1,0 +1,132 @@
+"""Pokes: at once after connecting, then rarely, never lost, never with content."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server import pokes
+from server.pokes import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = pytest.mark.anyio
+LONG = 60_000
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    monkeypatch.setattr(pokes, "COALESCE_MS", 0)
+    return Hub()
+
+
+async def event(stream: AsyncGenerator[bytes, None]) -> dict[str, object]:
+    text = (await asyncio.wait_for(anext(stream), 10)).decode()
+    assert text.startswith("event: RESYNC\ndata: ")
+    assert text.endswith("\n\n")
+    found: dict[str, object] = json.loads(text.split("data: ")[1])
+    return found
+
+
+async def opened(
+    hub: Hub, user: int = 1, district: str = "d", life: int = LONG
+) -> AsyncGenerator[bytes, None]:
+    stream = hub.stream(district, user, 7, life)
+    retry = (await anext(stream)).decode()
+    assert 3000 <= int(retry.removeprefix("retry: ")) <= 15000
+    assert await event(stream) == {"collections": None, "head": 7}
+    return stream
+
+
+async def test_a_stream_begins_with_a_poke_since_something_may_have_been_missed(hub: Hub) -> None:
+    stream = await opened(hub)
+    assert hub.streams == 1
+    await stream.aclose()
+    assert hub.streams == 0
+
+
+async def test_many_commits_before_a_phone_is_told_are_one_poke(hub: Hub) -> None:
+    stream = await opened(hub)
+    for head, collection in ((8, "cases"), (9, "tasks"), (10, "cases")):
+        hub.poke("d", head, [collection])
+    assert await event(stream) == {"collections": ["cases", "tasks"], "head": 10}
+    hub.poke("d", 11)
+    assert await event(stream) == {"collections": None, "head": 11}
+    await stream.aclose()
+
+
+async def test_pokes_reach_the_district_and_the_users_they_are_for(hub: Hub) -> None:
+    streams = [await opened(hub, 1), await opened(hub, 2), await opened(hub, 3, district="e")]
+    hub.poke("d", 8, users=[2])
+    hub.poke("e", 5)
+    assert (await event(streams[1]))["head"] == 8
+    assert (await event(streams[2]))["head"] == 7
+    hub.poke("d", 9)
+    assert (await event(streams[0]))["head"] == 9
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_a_poke_may_come_from_any_thread(hub: Hub) -> None:
+    stream = await opened(hub)
+    await asyncio.to_thread(hub.poke, "d", 8)
+    assert (await event(stream))["head"] == 8
+    await stream.aclose()
+
+
+async def test_a_second_poke_waits_for_its_time(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0
+    monkeypatch.setattr(pokes, "monotonic_ms", lambda: now)
+    monkeypatch.setattr(pokes, "COALESCE_MS", 20)
+    stream = await opened(hub)
+    hub.poke("d", 8)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done(), "by the clock of the hub no time has passed"
+    now = 20
+    assert b'"head":8' in await asyncio.wait_for(waiting, 10)
+    await stream.aclose()
+
+
+async def test_a_quiet_stream_shows_that_it_lives(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pokes, "HEARTBEAT_MS", 1)
+    stream = await opened(hub)
+    assert await anext(stream) == b": \n\n"
+    await stream.aclose()
+
+
+async def test_a_stream_ends_with_its_token(hub: Hub) -> None:
+    stream = await opened(hub, life=1)
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(anext(stream), 10)
+
+
+async def test_closing_ends_every_stream_also_one_that_is_about_to_tell(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pokes, "COALESCE_MS", LONG)
+    quiet, busy = await opened(hub, 1), await opened(hub, 2)
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in (quiet, busy)]
+    await asyncio.sleep(0)
+    hub.poke("d", 8, users=[2])
+    await asyncio.sleep(0)
+    await asyncio.to_thread(hub.close)
+    for task in waiting:
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(task, 10)
+    assert hub.streams == 0
+
+
+async def test_a_ticket_opens_once_and_not_late(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = hub.ticket("wang")
+    assert hub.redeem(ticket) == "wang"
+    assert hub.redeem(ticket) is None
+    assert hub.redeem("guess") is None
+    late = hub.ticket("wang")
+    at = pokes.monotonic_ms()
+    monkeypatch.setattr(pokes, "monotonic_ms", lambda: at + pokes.TICKET_MS)
+    assert hub.redeem(late) is None

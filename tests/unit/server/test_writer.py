@@ -1,0 +1,179 @@
+"""The one writer of a district: order, company in one commit, and nobody's error becomes a neighbour's."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from server.keys import DistrictKeys, SystemChance
+from server.writer import MAX_GROUP, Writer
+from sync.commit import Context
+from sync.config import ConfigCache
+from sync.errors import Conflict, StoreUnavailable
+from sync.sql_store import SqlStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sync.values import Head
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    found = SqlStore.sqlite(tmp_path / "d.db")
+    found.create()
+    yield found
+    found.close()
+
+
+pytestmark = pytest.mark.anyio
+
+
+def context(actor: str = "system") -> Context:
+    return Context(1, 1, SystemChance(), DistrictKeys(bytes(32)), ConfigCache("d"), actor)
+
+
+@pytest.fixture
+def writer(store: SqlStore) -> Iterator[Writer]:
+    found = Writer(store, context)
+    found.start()
+    yield found
+    found.stop()
+
+
+def number(tx: Any, _: Context) -> int:
+    found: int = tx.number()
+    return found
+
+
+def refuse(tx: Any, _: Context) -> int:
+    tx.number()
+    raise Conflict("not now")
+
+
+def head(store: SqlStore) -> int:
+    with store.read() as reader:
+        return reader.head().seq
+
+
+def held(writer: Writer) -> threading.Event:
+    """Keeps the writer busy until the event is set, so that what follows waits together."""
+    gate, inside = threading.Event(), threading.Event()
+
+    def wait(*_: Any) -> None:
+        inside.set()
+        assert gate.wait(10)
+
+    threading.Thread(target=writer.submit_blocking, args=(wait,)).start()
+    assert inside.wait(10)
+    return gate
+
+
+async def test_works_are_done_in_the_order_they_came(writer: Writer) -> None:
+    gate = held(writer)
+    tasks = [asyncio.ensure_future(writer.submit(number)) for _ in range(10)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*tasks) == list(range(1, 11))
+
+
+async def test_works_that_wait_together_share_commits(writer: Writer) -> None:
+    gate = held(writer)
+    before = writer.commits
+    tasks = [asyncio.ensure_future(writer.submit(number)) for _ in range(3 * MAX_GROUP)]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert writer.commits - before <= 4
+
+
+async def test_a_refused_work_leaves_no_trace_and_its_neighbours_stay(
+    writer: Writer, store: SqlStore
+) -> None:
+    gate = held(writer)
+    tasks = [asyncio.ensure_future(writer.submit(work)) for work in (number, refuse, number)]
+    await asyncio.sleep(0)
+    gate.set()
+    first, refused, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (first, last) == (1, 2)
+    assert isinstance(refused, Conflict)
+    assert head(store) == 2
+
+
+async def test_an_unexpected_error_reaches_its_submitter_and_the_writer_lives_on(writer: Writer) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await writer.submit(broken)
+    assert await writer.submit(number) == 1
+
+
+async def test_a_work_is_committed_although_its_submitter_went_away(writer: Writer, store: SqlStore) -> None:
+    gate = held(writer)
+    task = asyncio.ensure_future(writer.submit(number))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.set()
+    assert await writer.submit(number) == 2
+    assert head(store) == 2
+
+
+async def test_too_many_waiting_works_are_refused_with_a_time_to_come_back(store: SqlStore) -> None:
+    writer = Writer(store, context, max_waiting=2)
+    writer.start()
+    gate = held(writer)
+    tasks = [asyncio.ensure_future(writer.submit(number)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable) as refused:
+        await writer.submit(number)
+    assert refused.value.extra["retry_after"] == 5
+    gate.set()
+    assert await asyncio.gather(*tasks) == [1, 2]
+    writer.stop()
+
+
+async def test_stopping_finishes_what_waits_and_takes_nothing_new(store: SqlStore) -> None:
+    writer = Writer(store, context)
+    writer.start()
+    gate = held(writer)
+    tasks = [asyncio.ensure_future(writer.submit(number)) for _ in range(5)]
+    await asyncio.sleep(0)
+    stopping = asyncio.ensure_future(asyncio.to_thread(writer.stop))
+    gate.set()
+    assert await asyncio.gather(*tasks) == [1, 2, 3, 4, 5]
+    await stopping
+    with pytest.raises(StoreUnavailable):
+        await writer.submit(number)
+
+
+async def test_listeners_hear_of_a_commit_before_its_submitter(store: SqlStore) -> None:
+    heard: list[int] = []
+    writer = Writer(store, context)
+
+    def listen(head: Head) -> None:
+        heard.append(head.seq)
+        raise ValueError("a listener that fails stops nobody")
+
+    writer.listen(listen)
+    writer.start()
+    assert await writer.submit(number) == 1
+    assert heard == [1]
+    await writer.submit(lambda _, __: None)
+    assert heard == [1], "nothing moved, nobody is told"
+    writer.stop()
+
+
+def test_a_work_cannot_wait_for_another_work(writer: Writer) -> None:
+    with pytest.raises(RuntimeError):
+        writer.submit_blocking(lambda _, __: writer.submit_blocking(number))
+
+
+def test_a_work_knows_for_whom_it_is_done(writer: Writer) -> None:
+    assert writer.submit_blocking(lambda _, context: context.actor, actor="cli:root") == "cli:root"
