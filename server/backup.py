@@ -249,7 +249,7 @@ def read_manifest(source: Path) -> Manifest:
 def restore(
     settings: Settings, source: Path, *, force: bool = False, progress: Progress = _quiet
 ) -> dict[str, int]:
-    """Put everything back as the backup has it; returns the new epoch of each district. No server may run.
+    """Put everything back as the backup has it; returns the new epoch of each district. No server may run (RC5).
 
     What is there already is replaced only with `force`, and on SQLite then kept beside under a new name.
     Raises ``BadBackup``, ``KeyFileError``.
@@ -398,7 +398,7 @@ def _load_schema(
 
 
 def _open_epoch(database: Database, part: Part, used: int) -> int:
-    """Begin an epoch that no phone has seen: also not from another restore of the same backup on another machine."""
+    """RC1: begin an epoch that no phone has seen, not even from a restore of this backup on another machine."""
     database.migrate_district(part.code)
     epoch = max(used + 1, wall_ms() // 1000)
 

@@ -1,6 +1,7 @@
 """Pokes: tells waiting phones that something changed, and never what.
 
-Each stream has one pending set, so a slow phone costs nothing: pokes that come before it was told are one poke.
+Each stream has one pending set, so a slow phone costs nothing: pokes that come before it was told are one poke
+(ES1, ES2 of ``sync/PROTOCOL.md``).
 """
 
 import asyncio
@@ -93,7 +94,7 @@ class Hub:
         return self.closing
 
     def ticket(self, bearer: object) -> str:
-        """A ticket that opens one stream for `bearer` within 30 s."""
+        """ES3: a ticket that opens one stream for `bearer` within 30 s."""
         now = monotonic_ms()
         with self._lock:
             if len(self._tickets) >= _TICKETS_MAX:
@@ -111,7 +112,7 @@ class Hub:
     async def stream(
         self, district: str, user_pk: int, head: int, ends_in_ms: int
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes of one stream: RESYNC at once, then after pokes, at most one in two seconds, to the token's end."""
+        """ES4: the bytes of one stream: RESYNC at once, then at most one in two seconds, to the token's end."""
         pending = _Pending(district, user_pk, asyncio.get_running_loop())
         pending.everything, pending.head = True, head
         end = monotonic_ms() + ends_in_ms

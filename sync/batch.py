@@ -226,7 +226,7 @@ class Batch:
         item.moved = True
 
     def close_author(self, item: Item) -> None:
-        """The author's place ends with the first re-assignment by a person or a generation; it never reopens."""
+        """VI8: the author's place ends with the first re-assignment by a person or a generation; it never reopens."""
         if item.doc.author_since is None:
             return
         self._close(item, Place.author, item.doc.author, item.doc.author_since)
@@ -313,7 +313,7 @@ class Batch:
         w: str | None = None,
         user_pk: int | None = None,
     ) -> str:
-        """Put something into quarantine, sealed under a key of its own; returns its id."""
+        """QU1: put something into quarantine, sealed under a key of its own; returns its id."""
         identity = self.chance.uuid7(self.now)
         fresh = NewKey(self.keys, self.chance)
         body = payload if isinstance(payload, bytes) else _encode(payload)
@@ -346,7 +346,7 @@ class Batch:
         w: str | None,
         other: int | None,
     ) -> None:
-        """A line of the ledger: `values` are base, winner and loser."""
+        """ME8: a line of the ledger: `values` are base, winner and loser."""
         if (item.doc.pk, field, w) in self.ledgered:
             return
         self.ledgered.add((item.doc.pk, field, w))

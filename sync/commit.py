@@ -143,7 +143,7 @@ def _row(place: Any) -> dict[str, Any]:
 
 
 def _follow(tx: Tx, batch: Batch) -> None:
-    """Children follow their case: copied places, class and number, in the same transaction."""
+    """VI8: children follow their case: copied places, class and number, in the same transaction."""
     moved = {
         item.doc.pk: item.doc
         for item in batch.items.values()

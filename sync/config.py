@@ -154,7 +154,7 @@ class Config:
             self._calendars = former._calendars  # noqa: SLF001  # of the same class
 
     def holds(self, user_pk: int) -> tuple[Hold, ...]:
-        """Every tag this person holds or has held, with what brings it."""
+        """VI2: every tag this person holds or has held, with what brings it."""
         if user_pk not in self._holds:
             self._holds[user_pk] = tuple(self._make_holds(user_pk))
         return self._holds[user_pk]

@@ -41,6 +41,7 @@ def answer(
     waiting = reader.find(
         "quarantine", {"user_pk": caller.user_pk, "state": "open"}, columns=["id"], limit=1000
     )
+    # RC2, RC3: from these a phone knows how far back to hand in again what it holds.
     restored = [row for row in reader.find("epoch", order=["epoch"]) if row["epoch"] > 1]
     return {
         "protocol": PROTOCOL,

@@ -2,13 +2,13 @@
 
 Field by field:
 
-1. absent in `mine`: unknown to the phone, `theirs` stays;
-2. `mine` equals the base: the phone did not touch it, `theirs` stays;
-3. `theirs` equals the base, or `mine`: nobody else touched it, `mine` is taken;
-4. both changed: the same device wrote it last (then `mine` is its successor), else the field's rule decides and the
-   loser goes to the ledger.
+- ME1  absent in `mine`: unknown to the phone, `theirs` stays;
+- ME2  `mine` equals the base: the phone did not touch it, `theirs` stays;
+- ME3  `theirs` equals the base, or `mine`: nobody else touched it, `mine` is taken;
+- ME4  both changed: the same device wrote it last (then `mine` is its successor), else the field's rule decides and
+  the loser goes to the ledger.
 
-Without a base a push never overwrites: it fills what is empty, the rest goes to the ledger.
+ME5: without a base a push never overwrites: it fills what is empty, the rest goes to the ledger.
 """
 
 from collections.abc import Callable, Mapping

@@ -165,7 +165,7 @@ class _Plan:
             yield kind, upto, group
 
     def _left(self, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
-        """Documents that left a held tag inside the window; for children, those of the cases that left, too."""
+        """PL7: documents that left a held tag inside the window; for children, those of the cases that left, too."""
         child = self._collection in FOLLOWERS
         for order, place in enumerate((Collection.cases, self._collection) if child else (self._collection,)):
             for kind, upto, group in self._groups(self.held, bounded=False):
@@ -280,7 +280,7 @@ def pull(
                 point.s = min(point.s, point.b)
                 point.r = min(point.r, point.s)
                 point.b = None
-            if point.s == n:
+            if point.s == n:  # PL2: nothing is due
                 break
             point.h, point.k, point.l = n, 0, None
         if not work.run(point):
@@ -319,6 +319,7 @@ class _Work:
         self.page: dict[int, bytes] = {}
 
     def _full(self) -> bool:
+        # PL12: with a limit of 1 the server sizes the page, else it holds at least so many or everything due.
         if self._limit == 1:
             return bool(self.page) and (self._bytes >= PAGE_BYTES or len(self.page) >= PAGE_DOCS)
         return len(self.page) >= self._limit
@@ -348,6 +349,7 @@ class _Work:
         return pasts(old, self._reader.closed_places(pks), self._reader.closed_classes(pks))
 
     def _decide(self, doc: Doc, past: dict[int, Any], s: int, low: int) -> None:
+        # PL4: by what is visible at the head of this snapshot, and by what was on the way to it.
         relation = Relation(self._viewer, doc, past.get(doc.pk, NO_PAST))
         level = relation.level(self._n)
         if level != Level.none:

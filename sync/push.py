@@ -78,6 +78,7 @@ def _mended(body: bytes) -> bytes:
 
 
 def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
+    # PU9: what is wrong with a row is the row's own matter, never an error of the request.
     fault = None
     doc: Any = None
     if len(raw) > ROW_BYTES_MAX:
@@ -219,7 +220,7 @@ def _load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[
 
 
 def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -> None:
-    """VI4.4: the first push of a while lays down the number before it; pulls look back that far for a time."""
+    """PU10: the first push of a while lays down the number before it; pulls look back that far for a time."""
     name = content.NAMES[collection]
     row = tx.find("device", {"pk": caller.device_pk}, columns=["marks"])
     if not row:
@@ -234,7 +235,7 @@ def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -
 
 
 def _answer(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
-    """PU5: one answer an id, however often it was sent."""
+    """PU5, PU7: one answer an id, however often it was sent and whatever came of it."""
     sender = Sender(collection, batch.keys)
     answers: dict[bytes, bytes] = {}
     for row in rows:

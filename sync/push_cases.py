@@ -33,6 +33,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         return
     if is_duplicate(facts, doc, row, _NAME):
         return
+    # PU8: who sees nothing, or not everything, does not write; what he sent is kept.
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if doc.gone is not None or level == Level.none:
         aside(batch, facts, caller, row, "out_of_scope", Collection.cases)
@@ -79,7 +80,7 @@ def aside(
     *,
     tell: bool = True,
 ) -> None:
-    """Keep what a row holds where a person finds it; the author is told once, in plain words."""
+    """QU2, QU3: keep what a row holds where a person finds it; its author is told once, in plain words."""
     if (collection, row.key, row.mark) in facts.kept:
         return
     facts.kept.add((collection, row.key, row.mark))
@@ -138,7 +139,7 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
 
 
 def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str) -> None:
-    """A capture that cannot be read is still a capture: a stub stands for it and the payload is kept."""
+    """QU4: a capture that cannot be read is still a capture: a stub stands for it and the payload is kept."""
     identity = content.id_text(Collection.cases, row.key)
     aside(batch, facts, caller, row, reason, Collection.cases)
     kind = row.doc.get("kind")
@@ -203,7 +204,7 @@ def last_writer(facts: Facts, doc: Doc, field: str) -> int | None:
 
 
 def is_stale(facts: Facts, doc: Doc, caller: Caller, w: str | None) -> bool:
-    """VI4.5: an older counter of this device than the last one applied to the document."""
+    """PU11: an older counter of this device than the last one applied to the document."""
     mine = counter_of(w)
     if mine is None:
         return False

@@ -141,7 +141,7 @@ def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc, n
 
 
 def _case(batch: Batch, facts: Facts, case_id: str) -> Item | None:
-    """The case an entry hangs on; a merged one leads to its master."""
+    """PU12: the case an entry hangs on; a merged one leads to its master."""
     key = content.id_bytes(Collection.cases, case_id)
     for _ in range(MERGED_HOPS):
         doc = facts.docs.get((Collection.cases, key))

@@ -110,7 +110,7 @@ def case_of(doc: Doc) -> int | None:
 
 
 def current_places(doc: Doc) -> list[tuple[int, int, int, int]]:
-    """The places the row itself tells: (kind, tag, from, to)."""
+    """VI1: the places the row itself tells: (kind, tag, from, to); those it has left are rows of their own."""
     places = []
     if doc.cell is not None and doc.cell_since is not None:
         places.append((int(Place.cell), doc.cell, doc.cell_since, FOREVER))
@@ -135,7 +135,7 @@ class Relation:
         self._born = doc.born
         child = doc.collection in CHILDREN
         start = max(doc.born, doc.link or 0) if child else doc.born
-        pairs: list[tuple[int, int, Reach]] = []
+        pairs: list[tuple[int, int, Reach]] = []  # VI3: where a hold and a place of one tag overlap
         places = current_places(doc)
         places += [(row.kind, row.tag, row.v_from, row.v_to) for row in past.places]
         own = doc.own_since is not None
@@ -167,12 +167,13 @@ class Relation:
     def level(self, x: int) -> Level:  # the clauses of the relation, in its order
         """What the viewer sees of the document at number `x`."""
         doc = self._doc
+        # VI4: no life, or a recusal: nothing, whatever else speaks for it.
         if x < self._born or (doc.gone is not None and x >= doc.gone):
             return _NONE
         for low, high in self._denied:
             if low <= x < high:
                 return _NONE
-        named = any(low <= x < high for low, high in self._named)
+        named = any(low <= x < high for low, high in self._named)  # VI5
         klass = next((klass for low, high, klass in self._classes if low <= x < high), doc.klass)
         table = TABLES[doc.collection]
         live = [reach for low, high, reach in self._pairs if low <= x < high]
@@ -194,7 +195,7 @@ class Relation:
         return _NONE
 
     def breaks(self, low: int, high: int) -> list[int]:
-        """`low` and every number in ``(low, high]`` where the level may change."""
+        """VI9: `low` and every number in ``(low, high]`` where the level may change."""
         points = {self._born, self._doc.link or 0, self._doc.gone or 0}
         for first, last, _ in self._pairs:
             points |= {first, last}

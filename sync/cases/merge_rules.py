@@ -53,7 +53,7 @@ Rule = Callable[[Any, Any, Any, Where], Outcome]
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal for a reader: key order, number format, Unicode composition and null against absent do not count."""
+    """ME7: equal for a reader: key order, number format, Unicode composition and null against absent do not count."""
     if a is b:
         return True
     if isinstance(a, str) and isinstance(b, str):
@@ -179,6 +179,7 @@ def _element(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
 
 
 def _parties(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
+    # ME6: per party and field, so that two phones may each add to one person.
     """By party and field. What `mine` does not mention of a party it did not see: it stays."""
     before, now, held = ({party["id"]: party for party in part or ()} for part in (base, mine, theirs))
     merged: list[dict[str, Any]] = []
