@@ -179,8 +179,7 @@ def _element(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
 
 
 def _parties(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
-    # ME6: per party and field, so that two phones may each add to one person.
-    """By party and field. What `mine` does not mention of a party it did not see: it stays."""
+    """ME6: by party and field. What `mine` does not mention of a party it did not see: it stays."""
     before, now, held = ({party["id"]: party for party in part or ()} for part in (base, mine, theirs))
     merged: list[dict[str, Any]] = []
     conflicts: list[Conflict] = []
