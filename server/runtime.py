@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
 from server.clocks import DomainClock, wall_ms
 from server.database import BadDistrict, Database, DistrictEntry
@@ -13,7 +14,13 @@ from server.keys import DistrictKeys, KeyFileError, SystemChance, TokenKey, crea
 from server.metrics import Metrics
 from server.pokes import Hub
 from server.settings import Settings
+from sync.administration import load_calendar, load_ruleset, put_settings
+from sync.cases.catalogue import DATA
+from sync.commit import Context, Work, commit
+from sync.config import ConfigCache
 from sync.errors import SyncError
+
+_CALENDARS: Final = ("calendar_cn.toml", "calendar_always.toml")
 
 
 class NotInitialised(SyncError):
@@ -35,6 +42,7 @@ class Runtime:
         self.hub = Hub()
         self.token_key: TokenKey | None = None
         self.districts: dict[str, District] = {}
+        self.is_open = False
         self.started_at = wall_ms()
         self.version = version("wangge")
         self._lock = threading.Lock()
@@ -44,6 +52,7 @@ class Runtime:
         if not self.database.exists:
             raise NotInitialised
         self.token_key = TokenKey.of(self.settings.keys_folder)
+        self.is_open = True
         for entry in self.database.districts():
             if entry.state == "active":
                 self._open_district(entry)
@@ -64,6 +73,7 @@ class Runtime:
         for district in list(self.districts.values()):
             district.close()
         self.districts.clear()
+        self.is_open = False
         self.database.close()
 
     def district(self, code: str) -> District:
@@ -97,9 +107,29 @@ def initialise(
             raise BadDistrict(f"The district {code} exists already.")
         if not (settings.keys_folder / f"{code}.key").exists():
             create_key_file(settings.keys_folder / f"{code}.key")
-        return database.add_district(code, name, short_name or name, demo=demo, now=wall_ms())
+        entry = database.add_district(code, name, short_name or name, demo=demo, now=wall_ms())
+        _first_rules(database, settings, entry)
+        return entry
     finally:
         database.close()
+
+
+def _first_rules(database: Database, settings: Settings, entry: DistrictEntry) -> None:
+    """A new district works at once: the default rules and calendars, to be replaced by its own."""
+    store = database.open_store(entry.code)
+    keys = DistrictKeys.of(settings.keys_folder, entry.code)
+    chance = SystemChance()
+    configs = ConfigCache(entry.code)
+    works: list[Work[Any]] = [
+        put_settings({"name": entry.name, "short_name": entry.short_name}),
+        *(load_calendar((DATA / file).read_text("utf-8")) for file in _CALENDARS),
+        load_ruleset((DATA / "rules_default.toml").read_text("utf-8")),
+    ]
+    try:
+        for work in works:
+            commit(store, work, Context(wall_ms(), wall_ms(), chance, keys, configs, "init"))
+    finally:
+        store.close()
 
 
 @contextmanager
