@@ -87,6 +87,7 @@ class Batch:
         self.linked: list[int] = []  # entries that have found it
         self.series: dict[str, int] = {}
         self.marks: dict[str, tuple[int, int]] | None = None
+        self.open_parts: dict[int, bytes] = {}  # what this batch has just sealed, for the answer
         self.effects: list[str] = []  # what the audit record tells besides the documents
 
     # --- documents ---------------------------------------------------------------------------------------------------
@@ -415,7 +416,7 @@ class Batch:
             return item.final
         doc = item.doc
         if item.wrote:
-            clear, sealed = content.pack(
+            clear, sealed, self.open_parts[doc.pk] = content.pack(
                 doc.collection,
                 doc.id,
                 item.values,

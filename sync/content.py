@@ -22,6 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
 _NONCE = 12
+_UUID_LENGTH, _UUID_BYTES = 36, 16
 DEK_BYTES = 16
 NAMES = tuple(item.name for item in Collection)
 
@@ -37,6 +38,7 @@ SECRET = _fields("secret")
 PHONE_OWNED = {name: frozenset(f.name for f in FIELDS[name] if f.owner == "phone") for name in FIELDS}
 SECRET["cases"] |= {"recused"}  # told to the centre by the console, never by sync
 _ENVELOPE = frozenset({"w", "author", "device"})
+_CONTENT = {name: fields - _ENVELOPE for name, fields in PHONE_OWNED.items()}
 _OUTSIDE_ROW = frozenset({"v", "gone", "_deleted"})  # told by the row itself, put in when projected
 
 
@@ -44,12 +46,23 @@ def id_bytes(collection: int, text: str) -> bytes:
     """The key of a wire id: 16 bytes of a UUID; a cell's id is its code."""
     if collection == Collection.cells:
         return text.encode()
+    # The usual spelling without the detour; whatever else a UUID may look like goes the long way.
+    if len(text) == _UUID_LENGTH and text[8] == text[13] == text[18] == text[23] == "-":
+        try:
+            key = bytes.fromhex(text[:8] + text[9:13] + text[14:18] + text[19:23] + text[24:])
+        except ValueError:
+            return uuid.UUID(text).bytes
+        if len(key) == _UUID_BYTES:
+            return key
     return uuid.UUID(text).bytes
 
 
 def id_text(collection: int, key: bytes) -> str:
     """The wire id of a key."""
-    return key.decode() if collection == Collection.cells else str(uuid.UUID(bytes=key))
+    if collection == Collection.cells:
+        return key.decode()
+    digits = key.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def seal(keys: Keys, chance: Chance, wrapped: bytes, plain: bytes, label: bytes) -> bytes:
@@ -136,23 +149,23 @@ def pack(
     dek: "NewKey | bytes | None",
     keys: Keys,
     chance: Chance,
-) -> tuple[bytes, bytes | None]:
-    """The columns `clear` and `sealed` of a document with these values.
+) -> tuple[bytes, bytes | None, bytes]:
+    """The columns `clear` and `sealed` of a document with these values, and the sealed part that goes by wire, open.
 
     `dek` is the wrapped data key, or a new one; it may be None only where nothing needs sealing.
     """
     clear, wire, secret = split(collection, values, klass, entry_class)
     if not wire and not secret:
-        return _inner(clear), None
+        return _inner(clear), None, b""
     inner = _inner(wire)
     plain = len(inner).to_bytes(4, "big") + inner + (_encode(secret) if secret else b"")
     label = label_of(collection, key)
     if isinstance(dek, NewKey):
         nonce = chance.bytes(_NONCE)
-        return _inner(clear), nonce + dek.cipher.encrypt(nonce, plain, label)
+        return _inner(clear), nonce + dek.cipher.encrypt(nonce, plain, label), inner
     if dek is None:
         raise KeyLost("Personal values without a data key.")
-    return _inner(clear), seal(keys, chance, dek, plain, label)
+    return _inner(clear), seal(keys, chance, dek, plain, label), inner
 
 
 def _open(doc: Doc, keys: Keys) -> tuple[bytes, bytes]:
@@ -163,9 +176,9 @@ def _open(doc: Doc, keys: Keys) -> tuple[bytes, bytes]:
     return plain[4 : 4 + size], plain[4 + size :]
 
 
-def wire_bytes(doc: Doc, keys: Keys) -> bytes:
-    """The full projection, ready to send."""
-    wire, _ = _open(doc, keys)
+def wire_bytes(doc: Doc, keys: Keys, opened: bytes | None = None) -> bytes:
+    """The full projection, ready to send; `opened` is the open part of what is sealed, where somebody has it still."""
+    wire = _open(doc, keys)[0] if opened is None else opened
     parts = [part for part in (doc.clear, wire) if part]
     parts.append(b'"v":%d,"_deleted":false' % doc.v)
     return b"{" + b",".join(parts) + b"}"
@@ -193,7 +206,7 @@ def whole(doc: Doc, keys: Keys) -> dict[str, Any]:
 
 def digest(collection: int, values: Mapping[str, Any]) -> bytes:
     """A hash of the content the phone owns: with the write id, the mark of a duplicate."""
-    owned = PHONE_OWNED[NAMES[collection]] - _ENVELOPE
+    owned = _CONTENT[NAMES[collection]]
     content = {name: value for name, value in values.items() if name in owned and value is not None}
     return hashlib.sha256(_canonical(content)).digest()[:16]
 

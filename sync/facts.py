@@ -1,6 +1,6 @@
 """What a decision is made from, loaded before it in the writing transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -10,7 +10,7 @@ from sync import content
 from sync.config import Config
 from sync.store import Reader, Row
 from sync.values import Collection, Doc, Head, Keys, Level, Named
-from sync.visibility import Relation, Viewer
+from sync.visibility import Relation, Viewer, seen_now
 
 
 class Facts(Struct):
@@ -43,10 +43,12 @@ class Facts(Struct):
             self.viewers[user_pk] = Viewer.of(user_pk, self.config.holds(user_pk), rows)
         return self.viewers[user_pk]
 
-    def level(self, user_pk: int, doc: Doc, extra: Iterable[Row] = (), ended: Iterable[Named] = ()) -> Level:
+    def level(self, user_pk: int, doc: Doc, extra: Sequence[Row] = (), ended: Sequence[Named] = ()) -> Level:
         """What the person sees of `doc` once this work is committed; `extra` are namings it opens, `ended` closes."""
         n = self.head.seq + 1
         viewer = self.viewer(user_pk)
+        if not extra and not ended and (seen := seen_now(viewer, doc, n)) != Level.none:
+            return seen
         case = doc.pk if doc.collection == Collection.cases else doc.case_pk
         closed = {row.pk for row in ended}
         fresh = [

@@ -5,7 +5,7 @@ the set of tags and the upper bound of the enumeration only, every candidate is 
 snapshot, so that nothing is sent that is no longer the reader's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from sync.config import Config
 from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
 from sync.store import Reader
 from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
-from sync.visibility import FOLLOWERS, NO_PAST, Relation, Viewer, pasts
+from sync.visibility import FOLLOWERS, NO_PAST, Relation, Viewer, pasts, seen_now
 
 LIMIT_MAX = 1000
 PAGE_BYTES = 512 * 1024
@@ -225,10 +225,14 @@ def _tag(doc: Doc, kind: int) -> int:
     return (doc.cell, doc.duty, doc.person, doc.author)[kind] or 0
 
 
+_NOTHING_OPEN: dict[int, bytes] = {}
+
+
 class Sender:
     """Turns decisions into bytes: a projection, or a tombstone that tells nothing."""
 
-    def __init__(self, collection: int, keys: Keys) -> None:
+    def __init__(self, collection: int, keys: Keys, open_parts: Mapping[int, bytes] = _NOTHING_OPEN) -> None:
+        self._open_parts = open_parts
         self._collection = collection
         self._name = content.NAMES[collection]
         self._keys = keys
@@ -236,7 +240,7 @@ class Sender:
     def document(self, doc: Doc, level: Level) -> bytes:
         """The projection of `doc` at `level`."""
         if level == Level.full:
-            return content.wire_bytes(doc, self._keys)
+            return content.wire_bytes(doc, self._keys, self._open_parts.get(doc.pk))
         values = content.wire_values(doc, self._keys)
         form = "plain" if level == Level.plain else "shell"
         return msgspec.json.encode(model.project(self._name, values, form) | {"_deleted": False})
@@ -350,6 +354,9 @@ class _Work:
 
     def _decide(self, doc: Doc, past: dict[int, Any], s: int, low: int) -> None:
         # PL4: by what is visible at the head of this snapshot, and by what was on the way to it.
+        if doc.seq > s and (seen := seen_now(self._viewer, doc, self._n)) != Level.none:
+            self._put(doc.pk, self._sender.document(doc, seen))
+            return
         relation = Relation(self._viewer, doc, past.get(doc.pk, NO_PAST))
         level = relation.level(self._n)
         if level != Level.none:

@@ -236,7 +236,7 @@ def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -
 
 def _answer(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
     """PU5, PU7: one answer an id, however often it was sent and whatever came of it."""
-    sender = Sender(collection, batch.keys)
+    sender = Sender(collection, batch.keys, batch.open_parts)
     answers: dict[bytes, bytes] = {}
     for row in rows:
         if not row.key:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pysqlite3
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, pool
 from sqlalchemy.schema import CreateSchema
 
@@ -565,7 +566,7 @@ class SqlTx(SqlReader):
 
 
 def _values(doc: Doc) -> tuple[Any, ...]:
-    return tuple(getattr(doc, name) for name in _DOC_COLUMNS)
+    return astuple(doc)
 
 
 __all__ = ["SQLITE_MINIMUM", "SqlReader", "SqlStore", "SqlTx", "open_clock", "sqlite_version"]

@@ -216,6 +216,26 @@ class Relation:
         return any(self.level(x) != _NONE for x in self.breaks(low, high))
 
 
+def seen_now(viewer: Viewer, doc: Doc, n: int) -> Level:
+    """`Relation.level` at head `n` where the row alone tells it: a living document for whose case nobody was named.
+
+    `none` means no more than that the long way must decide.
+    """
+    if doc.collection in CHILDREN or doc.gone is not None or max(doc.born, doc.klass_since) > n:
+        return _NONE
+    if (case := case_of(doc)) is not None and case in viewer.namings:
+        return _NONE
+    table = TABLES[doc.collection]
+    best = _NONE
+    for kind, tag, v_from, _ in current_places(doc):
+        for hold in viewer.holds.get((kind, tag), ()):
+            if v_from <= n and hold.v_from <= n < hold.v_to and hold.reach in table:
+                best = max(best, table[hold.reach][doc.klass])
+        if best == _FULL:
+            break
+    return best
+
+
 def level_now(viewer: Viewer, doc: Doc, n: int) -> Level:
     """The level at head `n`: the row alone suffices, whatever was before."""
     return Relation(viewer, doc).level(n)
