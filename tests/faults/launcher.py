@@ -1,0 +1,89 @@
+"""Starts the real server for a test district, and lets it die at a point that a test names.
+
+The product knows nothing of this: the points are put around its functions here, in the process that will be killed.
+While the file named in ``FAULT_FILE`` is absent nothing happens; a test writes the name of a point into it, and the
+server dies by SIGKILL when it next gets there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sync.commit
+from server.serve import run_server
+from server.settings import load_settings
+from sync.sql_store import SqlStore, SqlTx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sync.commit import Context
+    from sync.store import Tx
+    from sync.values import Doc
+
+FIRST_ROW = "between the first row written and the commit"
+ALL_ROWS = "between the last row written and the commit"
+COMMITTED = "between the commit and the reply"
+
+
+def here(point: str) -> None:
+    """Die if this is the point the test named."""
+    order = Path(os.environ["FAULT_FILE"])
+    try:
+        wanted = order.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    if wanted == point:
+        order.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plant() -> None:
+    """Put the points around the store."""
+    insert_documents, write, audit_row = SqlTx.insert_documents, SqlStore.write, sync.commit.audit_row
+
+    def inserting(self: SqlTx, docs: Sequence[Doc]) -> None:
+        if len(docs) > 1:
+            insert_documents(self, docs[:1])
+            here(FIRST_ROW)
+            insert_documents(self, docs[1:])
+        else:
+            insert_documents(self, docs)
+            if docs:
+                here(FIRST_ROW)
+
+    def writing(self: SqlStore, work: Callable[[SqlTx], Any]) -> Any:
+        wrote: list[bool] = []
+
+        def watched(tx: SqlTx) -> Any:
+            before = tx.head().seq
+            result = work(tx)
+            wrote.append(tx.head().seq != before)
+            return result
+
+        result = write(self, watched)
+        if wrote and wrote[-1]:
+            here(COMMITTED)
+        return result
+
+    def auditing(tx: Tx, context: Context, n: int, action: str, touched: Sequence[str]) -> None:
+        audit_row(tx, context, n, action, touched)
+        here(ALL_ROWS)
+
+    SqlTx.insert_documents = inserting  # type: ignore[method-assign]
+    SqlStore.write = writing  # type: ignore[method-assign]
+    sync.commit.audit_row = auditing
+
+
+def main() -> None:
+    settings = load_settings(os.environ, purpose="test")
+    if "FAULT_FILE" in os.environ:
+        plant()
+    run_server(settings, on_ready=lambda url: print(url, flush=True))
+
+
+if __name__ == "__main__":
+    main()
