@@ -58,6 +58,7 @@ class Hub:
         self._lock = threading.Lock()
         self._streams: dict[str, set[_Pending]] = {}
         self._tickets: dict[str, tuple[int, object]] = {}
+        self._later: set[tuple[str, int]] = set()
         self.closing = False
 
     @property
@@ -80,6 +81,22 @@ class Hub:
         for loop, pendings in per_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
                 loop.call_soon_threadsafe(_mark, pendings, head, collections)
+
+    def poke_later(self, district: str, user_pk: int, delay_ms: int) -> None:
+        """Tell one user's streams after a while, once however often it is asked for; from a running loop (PU10).
+
+        A page that overtook a push answer is repaired by the first pull after the answer can no longer be on its way.
+        """
+        key = (district, user_pk)
+        if key in self._later:
+            return
+        self._later.add(key)
+
+        def now() -> None:
+            self._later.discard(key)
+            self.poke(district, 0, None, {user_pk})
+
+        asyncio.get_running_loop().call_later(delay_ms / 1000, now)
 
     def close(self) -> None:
         """End every stream; from any thread."""

@@ -18,9 +18,12 @@ from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context, Work, audit_row, write
 from sync.config import DISTRICT_LEVEL, OUTSIDE, OUTSIDE_CODE
 from sync.errors import Conflict, NotFound, Unprocessable
+from sync.facts import Facts, load_cases
+from sync.recusal import KEPT_FROM_STAFF_CASES, recuse_staff
 from sync.store import Reader, Row, Tx
-from sync.values import Collection
+from sync.values import FOREVER, Collection, Place
 
+_PAGE = 500
 _APART = frozenset({"admin", "auditor", "data_officer"})  # nobody may hold two of these
 
 
@@ -112,7 +115,8 @@ def grant_role(
         )
         if former:
             return int(former[0]["pk"])
-        n = tx.number()
+        batch = new_batch(tx, context)
+        n = batch.n
         row = {
             "user_pk": account["pk"],
             "role": role,
@@ -124,10 +128,43 @@ def grant_role(
             "until_at": until_at,
         }
         pk = tx.add("grant_role", row)
-        _done(tx, context, n, "grant.add", [f"grant:{pk}"])
+        tx.raise_config()
+        batch.effects.append(f"grant:{pk}")
+        if role in KEPT_FROM_STAFF_CASES:
+            _recuse_newcomer(tx, context, batch, account["pk"])
+        if batch.empty():
+            _done(tx, context, tx.number(), "grant.add", batch.effects)
+        else:
+            write(tx, batch, context, "grant.add")
         return pk
 
     return work
+
+
+def _recuse_newcomer(tx: Tx, context: Context, batch: Batch, user_pk: int) -> None:
+    """Whoever takes office where a case about the staff is open is recused from it as his predecessor was.
+
+    At the very number of the grant, so that there is no number at which he could have seen it.
+    """
+    config = context.configs.get(tx)
+    facts = Facts(batch.head, config, context.keys)
+    cells = sorted(
+        {hold.tag for hold in config.holds(user_pk) if hold.kind == Place.cell and hold.v_to == FOREVER}
+    )
+    after = None
+    while True:
+        docs = tx.tagged(
+            Collection.cases, Place.cell, cells, seq_over=0, seq_upto=None, after=after, limit=_PAGE
+        )
+        flagged = [doc for doc in docs if doc.gone is None and b'"involves_staff":true' in doc.clear]
+        facts.learn(flagged)
+        load_cases(tx, facts, flagged)
+        for doc in flagged:
+            if doc.writer != user_pk:
+                recuse_staff(batch, facts, batch.take(doc))
+        if len(docs) < _PAGE:
+            return
+        after = (docs[-1].cell or 0, docs[-1].seq, docs[-1].pk)
 
 
 def end_grant(

@@ -6,6 +6,7 @@ from sync.facts import Facts
 # Who is kept from a case about the community's own staff, besides the cell's other workers.
 _STAFF_ROLES = frozenset({"grid_leader", "community_officer", "community_leader"})
 _CELL_ROLES = frozenset({"grid_worker", "grid_assistant"})
+KEPT_FROM_STAFF_CASES = _STAFF_ROLES | _CELL_ROLES
 
 
 def seal_to(batch: Batch, facts: Facts, item: Item, author: int | None) -> None:

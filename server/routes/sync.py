@@ -19,7 +19,7 @@ from server.districts import District
 from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, NotFound
-from sync.pull import Caller as Puller, pull
+from sync.pull import OVERLAP_MS, Caller as Puller, pull
 from sync.push import BYTES_MAX, push_work
 from sync.store import Reader
 from sync.values import Collection
@@ -111,7 +111,9 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         marks={},
     )
     work = push_work(sender, number, await request.body())
-    return _json(await district.writer.submit(work, actor=f"user:{caller.user_id}"))
+    answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
+    runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
+    return _json(answer)
 
 
 @post("/sync/v1/hello", opt={"access": "user"}, status_code=200)

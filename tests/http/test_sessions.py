@@ -110,13 +110,14 @@ def test_an_enrolled_phone_is_locked_by_its_own_wrong_passwords(wang: Served) ->
 
 
 def test_a_phone_that_brings_its_own_id_may_hold_old_documents_and_counts_from_zero(wang: Served) -> None:
-    change(wang, "clock", {"id": 1}, {"seq": 41})
     wang.sign_in("wang", device={"id": "old-phone"})
     fresh = wang.sign_in("wang")["device_id"]
     wang.sign_in("wang", device={"id": fresh})
     with wang.district.store.read() as reader:
+        head = reader.head().seq
         numbers = {row["id"]: row["registered_seq"] for row in reader.find("device")}
-    assert numbers == {"old-phone": 0, fresh: 41}
+    assert numbers == {"old-phone": 0, fresh: head}
+    assert head > 0
 
 
 @pytest.mark.parametrize(
@@ -407,7 +408,7 @@ def test_signing_in_and_out_is_on_the_chained_record(wang: Served) -> None:
     wang.client.delete(CURRENT, headers=headers)
     with wang.district.store.read() as reader:
         rows = reader.find("audit", order=["pk"])
-    assert [row["action"] for row in rows] == ["sign_in", "sign_in_refused", "sign_out"]
+    assert [row["action"] for row in rows if row["action"].startswith("sign_")] == ["sign_in", "sign_in_refused", "sign_out"]
     former = b""
     for row in rows:
         record = {key: row[key] for key in ("seq", "at", "actor", "action", "touched")}
