@@ -90,9 +90,26 @@ class Fix(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a fix that could not be assigned, however it was made. Raises `PointError`."""
+        if self._is_plain():
+            return
         faults = faults_of(msgspec.structs.asdict(self))
         if faults:
             raise PointError(faults)
+
+    def _is_plain(self) -> bool:
+        # What nearly every fix is, seen in passing; `faults_of` judges all others.
+        accuracy: object = self.accuracy_m
+        confidence: object = self.confidence
+        return (
+            type(self.lon) is float
+            and type(self.lat) is float
+            and -180.0 <= self.lon <= 180.0
+            and -90.0 <= self.lat <= 90.0
+            and type(self.crs) is Crs
+            and type(self.source) is Source
+            and (confidence is None or (type(confidence) is int and confidence in (68, 95)))
+            and (accuracy is None or (type(accuracy) is float and 0.0 <= accuracy < math.inf))
+        )
 
     @property
     def sigma_m(self) -> float | None:
@@ -111,8 +128,28 @@ class Fix(msgspec.Struct, frozen=True):
         return None if sigma is None else sigma * SIGMAS_AT_95
 
 
+_CRS_BY_WORD = {str(word): word for word in Crs}
+_SOURCE_BY_WORD = {str(word): word for word in Source}
+
+
+def _are_floats(raw: dict[str, object]) -> bool:
+    accuracy = raw.get("accuracy_m")
+    return (
+        type(raw.get("lon")) is float
+        and type(raw.get("lat")) is float
+        and (accuracy is None or type(accuracy) is float)
+    )
+
+
 def read_fix(raw: object) -> Fix:
     """Make a fix from decoded JSON; unknown keys are ignored. Raises `PointError` with every fault."""
+    if type(raw) is dict and _are_floats(raw):
+        try:
+            crs, source = _CRS_BY_WORD[raw["crs"]], _SOURCE_BY_WORD[raw["source"]]
+        except (KeyError, TypeError):  # a word that is missing, unknown, or no word at all
+            pass
+        else:
+            return Fix(raw["lon"], raw["lat"], crs, raw.get("accuracy_m"), raw.get("confidence"), source)
     faults = faults_of(raw)
     if faults:
         raise PointError(faults)
@@ -154,12 +191,17 @@ def _coordinate_fault(
     return PointFault(field, out_of_range) if abs(number) > limit else None
 
 
+_WORDS: dict[type[StrEnum], frozenset[str]] = {
+    words: frozenset(str(word) for word in words) for words in (Crs, Source)
+}
+
+
 def _word_fault(
     field: str, value: object, words: type[StrEnum], missing: PointCode, unknown: PointCode
 ) -> PointFault | None:
     if value is None or value == "":
         return PointFault(field, missing)
-    if not isinstance(value, str) or value not in {str(word) for word in words}:
+    if not isinstance(value, str) or value not in _WORDS[words]:
         return PointFault(field, unknown)
     return None
 
