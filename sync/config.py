@@ -21,6 +21,7 @@ from sync.values import FOREVER, Head, Hold, Place, Reach
 OUTSIDE = 0  # the cell key of what lies in no cell: units at district level have it
 OUTSIDE_CODE = "outside"
 DISTRICT_LEVEL = 3
+_NO_CELLS: frozenset[int] = frozenset()
 
 
 class UnitRow(Struct, frozen=True):
@@ -113,9 +114,16 @@ class Config:
         for unit_pk, cell_pk, v_from, v_to in unit_cells:
             rows = self._unit_cells.setdefault(unit_pk, [])
             rows.append((cell_pk, v_from, FOREVER if v_to is None else v_to))
+        self._cells_now = {
+            unit_pk: frozenset(cell_pk for cell_pk, _, v_to in rows if v_to == FOREVER)
+            for unit_pk, rows in self._unit_cells.items()
+        }
+        self._active_by_role: dict[str, list[GrantRow]] = {}
         self.grants: dict[int, list[GrantRow]] = {}
         for grant in grants:
             self.grants.setdefault(grant.user_pk, []).append(grant)
+            if grant.v_to is None:
+                self._active_by_role.setdefault(grant.role, []).append(grant)
         self._holds: dict[int, tuple[Hold, ...]] = {}
         self._layer = layer
         self._index: LayerIndex | None = None
@@ -200,7 +208,7 @@ class Config:
 
     def unit_has_cell(self, unit_pk: int, cell_pk: int) -> bool:
         """Whether the unit has the cell now."""
-        return any(pk == cell_pk and v_to == FOREVER for pk, _, v_to in self._unit_cells.get(unit_pk, ()))
+        return cell_pk in self._cells_now.get(unit_pk, _NO_CELLS)
 
     def active_grants(self, user_pk: int) -> list[GrantRow]:
         """Grants in force now."""
@@ -225,15 +233,22 @@ class Config:
 
     def holders(self, roles: frozenset[str], cell_pk: int | None) -> list[int]:
         """Everybody who now has one of `roles` at the cell (through a unit or directly), in key order."""
-        return sorted(user_pk for user_pk in self.grants if self.roles_at(user_pk, cell_pk) & roles)
+        if cell_pk is None:
+            return []
+        return sorted(
+            {
+                grant.user_pk
+                for role in roles
+                for grant in self._active_by_role.get(role, ())
+                if grant.cell_pk == cell_pk
+                or (grant.unit_pk is not None and self.unit_has_cell(grant.unit_pk, cell_pk))
+            }
+        )
 
     def unit_members(self, unit_pk: int, roles: frozenset[str]) -> list[int]:
         """Everybody who now has one of `roles` at the unit."""
-        return sorted(
-            user_pk
-            for user_pk in self.grants
-            if any(row.unit_pk == unit_pk and row.role in roles for row in self.active_grants(user_pk))
-        )
+        grants = (grant for role in roles for grant in self._active_by_role.get(role, ()))
+        return sorted({grant.user_pk for grant in grants if grant.unit_pk == unit_pk})
 
     @property
     def user_units(self) -> dict[str, frozenset[str]]:
