@@ -9,6 +9,13 @@ MODULES = [
     "server.routes.sync",
     "server.routes.stream",
     "server.routes.commands",
+    "server.routes.console",
+    "server.routes.escalations",
+    "server.routes.cells",
+    "server.routes.quarantine",
+    "server.routes.audit",
+    "server.routes.public",
+    "server.routes.demo",
     "server.routes.pages",
 ]
 

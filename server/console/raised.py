@@ -1,0 +1,120 @@
+"""The leaders' queue as one caller sees it: what is stuck, why, since when."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from server.console.scope import CENTRE, LEADER_LEVEL, Seen, Sight
+from server.console.shown import cell_of, children_of, handler_of, user_name, word
+from sync import content
+from sync.cases import model, queue
+from sync.cases.catalogue import CATEGORIES, LEVELS, STATUSES
+from sync.errors import NotFound
+from sync.store import Row
+from sync.values import Collection, Level
+
+QUEUE_ROLES: Final = frozenset({*LEADER_LEVEL, *CENTRE, "duty_officer"})
+_ROWS_MAX = 2000  # open rows looked at, the highest and oldest first
+
+
+def visible_rows(sight: Sight, *, closed: bool = False, limit: int = 500) -> list[tuple[Row, Seen]]:
+    """Rows of the queue with their cases, the highest level and the longest waiting first."""
+    where: dict[str, Any] = {"closed_at__gt": 0} if closed else {"closed_at": None}
+    rows = sight.reader.find("escalation", where, order=["-level", "opened_at", "pk"], limit=_ROWS_MAX)
+    docs = {doc.pk: doc for doc in sight.reader.documents_by_pk(sorted({row["case_pk"] for row in rows}))}
+    found: list[tuple[Row, Seen]] = []
+    for row in rows:
+        doc = docs.get(row["case_pk"])
+        seen = None if doc is None else _seen(sight, doc, row)
+        if seen is not None:
+            found.append((row, seen))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def open_row(sight: Sight, row_id: str) -> tuple[Row, Seen]:
+    """A row by its id; ``NotFound`` alike for one that is not there and one that is not for this person."""
+    rows = sight.reader.find("escalation", {"id": row_id}, limit=1) if len(row_id) <= 64 else []
+    docs = sight.reader.documents_by_pk([rows[0]["case_pk"]]) if rows else []
+    seen = _seen(sight, docs[0], rows[0]) if docs else None
+    if seen is None:
+        raise NotFound
+    return rows[0], seen
+
+
+def _seen(sight: Sight, doc: Any, row: Row) -> Seen | None:
+    if sight.recused(doc.pk) or not sight.roles_at(doc) & QUEUE_ROLES:
+        return None
+    return sight.see(doc, [row])
+
+
+def item_of(sight: Sight, row: Row, seen: Seen, now: int) -> dict[str, Any]:
+    """One row of the queue; `title` is null where the caller sees the facts of a protected case only."""
+    config = sight.config
+    kept = msgspec.json.decode(row["body"], type=queue.Row)
+    # Of a case whose facts alone are shown: its group, place and clocks, and that it is protected; no more.
+    plain = seen.level >= Level.plain
+    values = seen.shown if plain else content.whole(seen.doc, sight.keys)
+    group = values.get("category_group") or model.category_group(values.get("category"))
+    status = str(seen.shown.get("status") or "")
+    level = next((one for one in LEVELS.values() if one.code == str(row["level"])), None)
+    return {
+        "id": row["id"],
+        "case_id": seen.shown["id"],
+        "code": seen.shown.get("code"),
+        "level": row["level"],
+        "level_zh": str(row["level"]) if level is None else level.zh,
+        "state": row["state"],
+        "group": queue.group(kept, now),
+        "opened_at": row["opened_at"],
+        "reason_zh": kept.reason_zh,
+        "reason_en": kept.reason_en,
+        "asked_zh": kept.asked_zh,
+        "asked_en": kept.asked_en,
+        "clock": kept.clock,
+        "due_at": _due_of(values, kept.clock),
+        "ack_due_at": kept.ack_due_at,
+        "firing_key": row["key"],
+        "category_group": group,
+        "category_zh": word(CATEGORIES, values.get("category")) if plain else None,
+        "status": status,
+        "status_zh": word(STATUSES, status) or "",
+        "risk": _risk_of(values) if plain else None,
+        "protection": values.get("protection") or "normal",
+        "cell": cell_of(config, values.get("cell")),
+        "handler": handler_of(config, values) if plain else None,
+        "title": model.display_title(values) if plain else None,
+        "ack": _ack_of(sight, kept),
+        "instruction": _instruction_of(sight, seen, kept),
+    }
+
+
+def _risk_of(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    colour = (values.get("risk") or {}).get("colour")
+    return None if colour is None else {"colour": colour}
+
+
+def _due_of(values: Mapping[str, Any], clock: str) -> int | None:
+    for line in values.get("due") or ():
+        if line.get("clock") == clock and isinstance(line.get("due_at"), int):
+            return int(line["due_at"])
+    return None
+
+
+def _ack_of(sight: Sight, kept: queue.Row) -> dict[str, Any] | None:
+    if kept.ack_by is None:
+        return None
+    return {"by": kept.ack_by, "by_name": user_name(sight.config, kept.ack_by), "until": kept.ack_until}
+
+
+def _instruction_of(sight: Sight, seen: Seen, kept: queue.Row) -> dict[str, Any] | None:
+    if kept.instruction_due_at is None:
+        return None
+    text, unit = "", None
+    for _, _, values in children_of(sight, seen.doc.pk, Collection.entries):
+        body = values.get("body") or {}
+        if values.get("type") == "instruction" and body.get("due") in {kept.instruction_due_at, None}:
+            text, unit = str(body.get("text") or ""), body.get("unit")
+    return {"text": text, "due_at": kept.instruction_due_at, "unit": unit}

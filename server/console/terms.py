@@ -1,0 +1,64 @@
+"""Why a case stands where it stands and why it has not been raised yet, for one caller."""
+
+from typing import Any
+
+import msgspec
+
+from server.console.scope import Seen, Sight
+from sync import content
+from sync.cases import escalation
+from sync.cases.catalogue import TABLES
+from sync.cases.explain import explain
+from sync.errors import Forbidden
+from sync.timing import LEVEL_ROLES, case_facts
+from sync.values import Level
+
+
+def reach_of(sight: Sight, seen: Seen) -> dict[int, tuple[str, ...]]:
+    """User ids that could be told at each level; whoever is recused is left out, without a trace."""
+    config = sight.config
+    hidden = {
+        row.user_pk for row in sight.reader.namings(cases=[seen.doc.pk]) if row.denied and row.v_to is None
+    }
+    reach = {}
+    for level, roles in LEVEL_ROLES.items():
+        people = (config.accounts[pk] for pk in config.holders(roles, seen.doc.cell) if pk not in hidden)
+        reach[level] = tuple(account.id for account in people if account.state == "active")
+    person = config.accounts.get(seen.doc.person or 0)
+    reach[0] = () if person is None or person.pk in hidden else (person.id,)
+    return reach
+
+
+def clocks_of(sight: Sight, seen: Seen, *, now: int, lang: str) -> dict[str, Any]:
+    """The explanation of a case; `lang` is zh or en. Raises ``Forbidden`` for the holder of a shell."""
+    if seen.level < Level.plain and seen.form != "facts":
+        raise Forbidden
+    config = sight.config
+    rows = sight.reader.find("case_clocks", {"case_pk": seen.doc.pk}, columns=["state"])
+    if config.ruleset is None or not rows:
+        return {"case_id": seen.shown["id"], "now": now, "sentence": None, "clocks": [], "rungs": []}
+    state = escalation.load(rows[0]["state"])
+    facts = case_facts(content.whole(seen.doc, sight.keys))
+    plan = escalation.plan(state.events, facts, config.ruleset, config.calendars)
+    reach = reach_of(sight, seen)
+    names = {account.id: account.name for account in config.accounts.values()}
+    told = explain(state, plan, facts, config.calendars, reach, now, lang, names)
+    words = TABLES["clocks"]
+    clocks = []
+    for line in told.clocks:
+        row = words.get(line.clock)
+        label = None if row is None else (row.zh if lang == "zh" else row.en)
+        clocks.append(msgspec.to_builtins(line) | {"label": label})
+    rungs = [
+        msgspec.to_builtins(line) | {"to_names": [names.get(user, user) for user in line.to]}
+        for line in told.rungs
+    ]
+    return {
+        "case_id": seen.shown["id"],
+        "now": now,
+        "sentence": told.sentence_zh if lang == "zh" else told.sentence_en,
+        "sentence_zh": told.sentence_zh,
+        "sentence_en": told.sentence_en,
+        "clocks": clocks,
+        "rungs": rungs,
+    }

@@ -1,0 +1,187 @@
+"""Cells as GeoJSON, and the generations of the layer: import, look ahead, activate."""
+
+import asyncio
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.enums import MediaType
+from litestar.params import Parameter
+
+from geo.layer import Fields, Layer, Reading, read_geojson
+from geo.points import Crs
+from server.auth.callers import Caller
+from server.auth.guards import callers_of
+from server.console import layers
+from server.console.asking import access, actor_of, district_of, look
+from server.console.scope import Sight
+from server.districts import District
+from server.strict_json import BodyTooLarge
+from sync.administration import activate_generation, add_generation
+from sync.errors import BadRequest, NotFound, Unprocessable
+from sync.store import Reader
+from sync.upkeep import regrid_work
+
+HttpRequest = Request[Any, Any, Any]
+LAYER_MAX = 32 << 20
+_CHUNKS_AT_ONCE = 20
+_under_way: set[asyncio.Task[Any]] = set()
+Name = Annotated[str | None, Parameter(max_length=100)]
+
+
+class LayerRefused(Unprocessable):
+    """The layer has errors and was not kept; `report` names each."""
+
+    code: ClassVar[str] = "layer_refused"
+
+
+@get("/api/v1/cells", opt={"access": "user"})
+async def get_cells(
+    request: HttpRequest,
+    caller: Caller,
+    generation: Annotated[int | None, Parameter(ge=0)] = None,
+    bbox: Name = None,
+    tolerance_m: Annotated[float, Parameter(ge=0, le=1000)] = 0,
+) -> Response[bytes]:
+    """The cells of the active generation, or of `generation`, as GeoJSON in WGS-84."""
+    district = district_of(request, caller)
+    box = layers.read_bbox(bbox)
+    if tolerance_m != tolerance_m:  # noqa: PLR0124  # not a number is the one value that differs from itself
+        raise BadRequest("`tolerance_m` 应为米数。")
+    _, layer = await district.read(lambda reader: layers.layer_of(reader, district.code, generation))
+    body = await asyncio.to_thread(layers.drawn, layer, bbox=box, tolerance_m=tolerance_m)
+    return Response(body, media_type="application/geo+json")
+
+
+@get("/api/v1/cells/generations", opt={"access": "user"})
+async def list_generations(request: HttpRequest, caller: Caller) -> dict[str, Any]:
+    """Every generation, newest first."""
+    return {"items": await district_of(request, caller).read(layers.generations)}
+
+
+@get("/api/v1/cells/generations/{number:int}", opt={"access": "user"})
+async def get_generation(request: HttpRequest, caller: Caller, number: int) -> dict[str, Any]:
+    """One generation with the report of its import."""
+
+    def question(reader: Reader) -> dict[str, Any]:
+        row = layers.find_generation(reader, number)
+        return layers.about_generation(row, whole=True)
+
+    return await district_of(request, caller).read(question)
+
+
+@post(
+    "/api/v1/cells/generations",
+    opt=access("admin"),
+    status_code=201,
+    request_max_body_size=LAYER_MAX,
+)
+async def add_layer(
+    request: HttpRequest,
+    caller: Caller,
+    crs: Name = None,
+    code_field: Name = None,
+    name_field: Name = None,
+    kind_field: Name = None,
+    parent_fields: Name = None,
+    parent_name_fields: Name = None,
+    name: Name = None,
+    repair: bool = False,
+) -> Response[bytes]:
+    """A GeoJSON file becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
+
+    `crs` is wgs84, cgcs2000, gcj02 or bd09 and must be said here; `parent_fields` are names with commas, from the
+    nearest area to the district.
+    """
+    district = district_of(request, caller)
+    content = await request.body()
+    if len(content) > LAYER_MAX:
+        raise BodyTooLarge(max_bytes=LAYER_MAX)
+    fields = Fields(
+        code=code_field or "code",
+        name=name_field or "name",
+        kind=kind_field or "kind",
+        parents=_names(parent_fields),
+        parent_names=_names(parent_name_fields),
+    )
+    declared = _crs(crs)
+    former = await district.read(lambda reader: _former(reader, district))
+    reading = await asyncio.to_thread(_read, content, declared, fields, former, name or "", repair=repair)
+    if reading.layer is None:
+        raise LayerRefused("网格图层有误,未保存。", report=reading.report)
+    work = add_generation(reading.layer, msgspec.json.encode(reading.report))
+    number = await district.writer.submit(work, actor=actor_of(caller))
+    body = msgspec.json.encode(
+        {"number": number, "cells": len(reading.layer.cells), "report": reading.report}
+    )
+    return Response(body, status_code=201, media_type=MediaType.JSON)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _crs(text: str | None) -> Crs | None:
+    if not text:
+        return None
+    try:
+        return Crs(text.lower())
+    except ValueError:
+        raise LayerRefused(
+            "坐标系应为 wgs84、cgcs2000、gcj02 或 bd09。",
+            report={"faults": [{"code": "crs_unknown", "severity": "error", "cells": []}]},
+        ) from None
+
+
+def _former(reader: Reader, district: District) -> Layer | None:
+    try:
+        return layers.layer_of(reader, district.code, None)[1]
+    except NotFound:
+        return None
+
+
+def _read(
+    content: bytes, crs: Crs | None, fields: Fields, former: Layer | None, name: str, *, repair: bool
+) -> Reading:
+    return read_geojson(content, crs, fields, repair=repair, previous=former, name=name)
+
+
+@get("/api/v1/cells/generations/{number:int}/preview", opt=access("admin", "centre_director"))
+async def preview_generation(request: HttpRequest, caller: Caller, number: int) -> dict[str, Any]:
+    """Which open cases would change cells: figures for all, names for those the caller sees."""
+
+    def question(sight: Sight) -> dict[str, Any]:
+        _, layer = layers.layer_of(sight.reader, caller.district, number)
+        return layers.preview(sight, layer)
+
+    return await look(request, caller, question)
+
+
+@post("/api/v1/cells/generations/{number:int}/activate", opt=access("admin"), status_code=200)
+async def activate(request: HttpRequest, caller: Caller, number: int) -> dict[str, Any]:
+    """Put a generation in force; open cases follow in pieces, the rest of many after the answer."""
+    district = district_of(request, caller)
+    await district.read(lambda reader: layers.find_generation(reader, number, columns=("number",)))
+    seq = await district.writer.submit(activate_generation(number), actor=actor_of(caller))
+    callers_of(request, caller.district).forget_all()
+    moved, after = await _regrid(district, actor_of(caller), 0, _CHUNKS_AT_ONCE)
+    if after is not None:
+        task = asyncio.create_task(_regrid(district, actor_of(caller), after, None))
+        _under_way.add(task)
+        task.add_done_callback(_under_way.discard)
+    return {"number": number, "activated_seq": seq, "moved": moved, "finished": after is None}
+
+
+async def _regrid(
+    district: District, actor: str, after: int | None, chunks: int | None
+) -> tuple[int, int | None]:
+    """Re-assign cases chunk by chunk, at most so many chunks; how many moved, and where to go on."""
+    moved = 0
+    while after is not None and chunks != 0:
+        done = await district.writer.submit(regrid_work(after), actor=actor)
+        moved, after = moved + done.moved, done.after
+        chunks = None if chunks is None else chunks - 1
+    return moved, after
+
+
+HANDLERS = [get_cells, list_generations, get_generation, add_layer, preview_generation, activate]
