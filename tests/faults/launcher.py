@@ -1,8 +1,8 @@
 """Starts the real server for a test district, and lets it die at a point that a test names.
 
 The product knows nothing of this: the points are put around its functions here, in the process that will be killed.
-While the file named in ``FAULT_FILE`` is absent nothing happens; a test writes the name of a point into it, and the
-server dies by SIGKILL when it next gets there.
+While the file named in ``FAULT_FILE`` is absent nothing happens; a test writes the name of a point into it and how
+often the server may pass it, and it dies by SIGKILL when it next gets there.
 """
 
 from __future__ import annotations
@@ -36,9 +36,13 @@ def here(point: str) -> None:
         wanted = order.read_text(encoding="utf-8")
     except FileNotFoundError:
         return
-    if wanted == point:
+    name, _, left = wanted.partition("|")
+    if name != point:
+        return
+    if int(left) == 0:
         order.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+    order.write_text(f"{name}|{int(left) - 1}", encoding="utf-8")
 
 
 def plant() -> None:

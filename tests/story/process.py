@@ -102,9 +102,15 @@ class ServerProcess:
             self.process.stdout.close()
         return code
 
-    def die_at(self, point: str) -> None:
-        """The server dies when it next gets to this point."""
-        self.fault_file.write_text(point, encoding="utf-8")
+    def die_at(self, point: str, *, after: int = 0) -> None:
+        """The server dies when it next gets to this point, having passed it `after` times."""
+        beside = self.fault_file.with_suffix(".new")
+        beside.write_text(f"{point}|{after}", encoding="utf-8")
+        beside.replace(self.fault_file)
+
+    def lives_on(self) -> None:
+        """Take an order to die back."""
+        self.fault_file.unlink(missing_ok=True)
 
     def command(self, command: str, /, **args: Any) -> Any:
         """A command of the command line, run by whoever holds the database."""
