@@ -127,7 +127,7 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         batch, facts, row.key, values, author=caller.user_pk, device=caller.device_pk, w=row.w, digest=digest
     )
     if result.rest:
-        keep_rest(batch, Collection.cases, item, result.rest, row.w)
+        keep_rest(batch, facts, row, item, result.rest)
     if row.base is not None:
         # RC6: a base nobody here has: its values may be all that is left of a lost history.
         lost = {
@@ -174,10 +174,14 @@ def claims(values: Mapping[str, Any], caller: Caller) -> list[dict[str, str]]:
     return issues
 
 
-def keep_rest(batch: Batch, collection: int, item: Item, rest: Mapping[str, Any], w: str | None) -> None:
-    """Refused and unknown values of an otherwise good row."""
+def keep_rest(batch: Batch, facts: Facts, row: PushRow, item: Item, rest: Mapping[str, Any]) -> None:
+    """Refused and unknown values of an otherwise good row, once however often it is sent."""
+    collection = item.doc.collection
+    if (collection, row.key, row.mark) in facts.kept:
+        return
+    facts.kept.add((collection, row.key, row.mark))
     case = item if collection == Collection.cases else None
-    batch.keep("fields_refused", dict(rest), collection=collection, doc_id=item.id, case=case, w=w)
+    batch.keep("fields_refused", dict(rest), collection=collection, doc_id=item.id, case=case, w=row.mark)
 
 
 def _link_waiting(batch: Batch, facts: Facts, case: Item, key: bytes) -> None:
@@ -221,7 +225,7 @@ def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) 
         aside(batch, facts, caller, row, result.reason or "unusable", Collection.cases)
         return
     if result.rest:
-        keep_rest(batch, Collection.cases, item, result.rest, row.w)
+        keep_rest(batch, facts, row, item, result.rest)
     changed = merged_into(batch, facts, caller, row, item, result.values, _NAME)
     if changed:
         restamp(batch, facts, item, row, result.values, caller)

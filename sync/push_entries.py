@@ -102,7 +102,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         else:
             _told(batch, facts, case, item, kind)
     if result.rest:
-        keep_rest(batch, Collection.entries, item, result.rest, row.w)
+        keep_rest(batch, facts, row, item, result.rest)
 
 
 def _told(batch: Batch, facts: Facts, case: Item, entry: Item, kind: str) -> None:
@@ -220,4 +220,4 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
     else:
         item = batch.create(Collection.files, row.key, values, parent=case, **place)
     if result.rest:
-        keep_rest(batch, Collection.files, item, result.rest, row.w)
+        keep_rest(batch, facts, row, item, result.rest)

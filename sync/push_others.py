@@ -97,7 +97,7 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         digest=digest,
     )
     if result.rest:
-        keep_rest(batch, Collection.visits, item, result.rest, row.w)
+        keep_rest(batch, facts, row, item, result.rest)
 
 
 def _household_cell(facts: Facts, household_id: Any) -> int | None:
@@ -113,7 +113,7 @@ def _merge(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item,
         aside(batch, facts, caller, row, result.reason or "unusable", item.doc.collection)
         return
     if result.rest:
-        keep_rest(batch, item.doc.collection, item, result.rest, row.w)
+        keep_rest(batch, facts, row, item, result.rest)
     changed = merged_into(batch, facts, caller, row, item, result.values, name)
     if changed:
         restamp(batch, facts, item, row, result.values, caller)

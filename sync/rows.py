@@ -3,7 +3,10 @@
 import hashlib
 from typing import Any
 
+import msgspec
 from msgspec import Struct
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class PushRow(Struct, frozen=True):
@@ -23,8 +26,12 @@ class PushRow(Struct, frozen=True):
 
     @property
     def mark(self) -> str:
-        """What makes the same row the same: its write id, else a hash of what came."""
-        return self.w or f"h:{hashlib.sha256(self.raw).hexdigest()[:32]}"
+        """What makes the same row the same: its write id and what it says.
+
+        The write id alone does not: a client without our hook sends the one it was given, under words of its own.
+        """
+        said = self.raw if self.fault is not None else _canonical(self.doc)
+        return f"{self.w or 'h'}#{hashlib.sha256(said).hexdigest()[:32]}"
 
 
 def counter_of(w: str | None) -> int | None:
