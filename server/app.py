@@ -1,7 +1,7 @@
 """The application: routes, guards, errors and what lives as long as the process."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,17 +57,17 @@ def create_app(
 
     @asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
-        with runtime.database.lock():
-            runtime.open()
+        with ExitStack() as held:
+            if not runtime.is_open:  # a server process has opened it before it listens, to say what is wrong
+                held.enter_context(runtime.database.lock())
+                held.callback(runtime.close)
+                runtime.open()
             scheduler = schedule.start(runtime, schedule.all_jobs() if jobs is None else jobs)
+            held.callback(scheduler.shutdown, wait=False)
             app.state.scheduler = scheduler
-            try:
-                if on_ready is not None:
-                    on_ready(runtime)
-                yield
-            finally:
-                scheduler.shutdown(wait=False)
-                runtime.close()
+            if on_ready is not None:
+                on_ready(runtime)
+            yield
 
     lifespan: list[Callable[[Litestar], AbstractAsyncContextManager[None]]] = [living]
     return Litestar(

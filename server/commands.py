@@ -341,9 +341,7 @@ def rules_activate(runtime: Runtime, actor: str, *, toml: str, district: str | N
     return {"version": version, "faults": findings}
 
 
-def rules_lint(
-    runtime: Runtime, _: str, *, toml: str, district: str | None = None
-) -> list[dict[str, Any]]:
+def rules_lint(runtime: Runtime, _: str, *, toml: str, district: str | None = None) -> list[dict[str, Any]]:
     """Findings against the district's own calendars."""
     return lint_rules(toml, the_district(runtime, district).config().calendar_sources)
 

@@ -167,7 +167,7 @@ def problem(
         "status": status,
         "code": code,
         "detail": chinese or (text.zh if text else english),
-        "detail_en": english or (text.en if text else code),
+        "detail_en": english or (extra or {}).get("detail_en") or (text.en if text else code),
     }
     return Response(
         msgspec.json.encode(document),

@@ -83,8 +83,14 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
     # uvicorn raises the signal again once it has ended well; that is the normal end, not a death by signal
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _nothing_left_to_do)
+    runtime: Runtime = app.state.runtime
     try:
-        server.run(sockets=[opened])
+        with runtime.database.lock():
+            try:
+                runtime.open()
+                server.run(sockets=[opened])
+            finally:
+                runtime.close()
     finally:
         opened.close()
     if not server.started:

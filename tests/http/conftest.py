@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from server.app import create_app
 from server.auth.passwords import Hasher
 from server.runtime import Runtime, initialise
 from server.settings import Settings
+from tests.http.town import Town, open_town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,12 +95,19 @@ class Served:
         return {"Authorization": f"Bearer {self.sign_in(username, password)['access_token']}"}
 
 
+@pytest.fixture(scope="session")
+def fresh_installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an installation with one empty district, made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("fresh") / "data"
+    initialise(Settings(data=str(folder), purpose="test"), CODE, "涧东区")
+    return folder
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, fresh_installation: Path) -> Settings:
     """Settings of a test installation with one district."""
-    found = Settings(data=str(tmp_path / "data"), purpose="test")
-    initialise(found, CODE, "涧东区")
-    return found
+    shutil.copytree(fresh_installation, tmp_path / "data")
+    return Settings(data=str(tmp_path / "data"), purpose="test")
 
 
 @pytest.fixture
@@ -107,3 +116,15 @@ def served(settings: Settings) -> Iterator[Served]:
     app = create_app(settings, jobs=[])
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(client, app.state.runtime)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """A small district with a person for every role, and a clock that can be moved."""
+    yield from open_town(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The same for tests that only look."""
+    yield from open_town(tmp_path_factory.mktemp("town"))

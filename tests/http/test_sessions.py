@@ -408,7 +408,11 @@ def test_signing_in_and_out_is_on_the_chained_record(wang: Served) -> None:
     wang.client.delete(CURRENT, headers=headers)
     with wang.district.store.read() as reader:
         rows = reader.find("audit", order=["pk"])
-    assert [row["action"] for row in rows if row["action"].startswith("sign_")] == ["sign_in", "sign_in_refused", "sign_out"]
+    assert [row["action"] for row in rows if row["action"].startswith("sign_")] == [
+        "sign_in",
+        "sign_in_refused",
+        "sign_out",
+    ]
     former = b""
     for row in rows:
         record = {key: row[key] for key in ("seq", "at", "actor", "action", "touched")}

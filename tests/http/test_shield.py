@@ -108,7 +108,7 @@ def test_figures_are_for_this_machine_and_not_through_a_proxy(served: Served) ->
     served.client.get("/health/live")
     text = served.client.get("/metrics").text
     assert 'wangge_requests_total{method="GET",route="/health/live",status="200"} 1' in text
-    assert 'wangge_district_head{district="990101"} 0' in text
+    assert f'wangge_district_head{{district="990101"}} {served.district.head.seq}' in text
     assert served.client.get("/metrics", headers={"X-Forwarded-For": "1.2.3.4"}).status_code == 401
 
 

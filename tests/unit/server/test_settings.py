@@ -45,14 +45,15 @@ def test_a_settings_file_with_anything_unknown_is_refused(tmp_path: Path, text: 
         load_settings({"WANGGE_CONFIG": str(file)})
 
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # refused, which is what is tested
 UNSAFE: dict[str, dict[str, Any]] = {
     "debug": {"debug": True},
     "any host": {"allowed_hosts": ("*",)},
     "any subdomain": {"allowed_hosts": ("*.example.org",)},
     "any origin": {"cors_origins": ("*",)},
     "an origin without TLS": {"cors_origins": ("http://example.org",)},
-    "open to the world without names": {"host": "0.0.0.0", "behind_tls_proxy": True},
-    "open to the world without TLS": {"host": "0.0.0.0", "allowed_hosts": ("a.example",)},
+    "open to the world without names": {"host": EVERYWHERE, "behind_tls_proxy": True},
+    "open to the world without TLS": {"host": EVERYWHERE, "allowed_hosts": ("a.example",)},
     "open on IPv6": {"host": "::"},
     "any proxy": {"trusted_proxies": ("0.0.0.0/0",)},
     "a proxy that is no address": {"trusted_proxies": ("proxy",)},
@@ -62,7 +63,7 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "a shifted clock": {"clock_file": "clock.json"},
     "an unknown database": {"database_url": "mysql://x"},
     "a port that is none": {"port": 70_000},
-    "a demo for everybody": {"purpose": "demo", "host": "0.0.0.0"},
+    "a demo for everybody": {"purpose": "demo", "host": EVERYWHERE},
 }
 
 
@@ -73,17 +74,18 @@ def test_an_unsafe_configuration_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_safe_configuration_is_not(tmp_path: Path) -> None:
     create_key_file(tmp_path / "keys" / "token.key")
-    for values in (
+    cases: list[dict[str, Any]] = [
         {},
         {
-            "host": "0.0.0.0",
+            "host": EVERYWHERE,
             "allowed_hosts": ("grid.example.org",),
             "behind_tls_proxy": True,
             "trusted_proxies": ("10.0.0.0/8",),
             "metrics_token": "q8s7df6g5h4j3k2l",
             "cors_origins": ("https://grid.example.org",),
         },
-    ):
+    ]
+    for values in cases:
         assert refusals(Settings(data=str(tmp_path), **values)) == []
 
 

@@ -11,15 +11,16 @@ depends_on = None
 
 def upgrade() -> None:
     """Make every table."""
-    op.create_table('district',
-    sa.Column('code', sa.Text(), nullable=False),
-    sa.Column('name', sa.Text(), nullable=False),
-    sa.Column('short_name', sa.Text(), nullable=False),
-    sa.Column('state', sa.Text(), nullable=False),
-    sa.Column('demo', sa.Boolean(), nullable=False),
-    sa.Column('schema_version', sa.Text(), nullable=False),
-    sa.Column('created_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.PrimaryKeyConstraint('code')
+    op.create_table(
+        "district",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("short_name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("demo", sa.Boolean(), nullable=False),
+        sa.Column("schema_version", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("code"),
     )
 
 

@@ -1,0 +1,215 @@
+"""The command line: clear sentences, and an exit code that tells whether it did what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from server.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from server.settings import Settings
+
+UNITS = (
+    "code,type,name,area,level,parent\n"
+    "C,party_committee,中心,990101,3,\n"
+    "K,residents_committee,一社区,990101001001,1,C\n"
+)
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # refused, which is what is tested
+PASSWORD = "lan tian bai yun"
+
+
+class Line:
+    """A shell in which `wangge` is typed."""
+
+    def __init__(self, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WANGGE_DATA", data)
+        monkeypatch.setattr("os.umask", lambda _: 0o022)
+
+    def run(self, *words: str, stdin: str = "", code: int = 0) -> Result:
+        result = CliRunner().invoke(main, words, input=stdin)
+        assert result.exit_code == code, (result.output, result.exception)
+        if code:
+            assert "Traceback" not in result.output
+        return result
+
+
+@pytest.fixture
+def line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(settings.data, monkeypatch)
+
+
+def commands(group: click.Command, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [words]
+    if isinstance(group, click.Group):
+        for name, command in group.commands.items():
+            found += commands(command, (*words, name))
+    return found
+
+
+@pytest.mark.parametrize(
+    "words", [words for words in commands(main) if words != ("phones", "simulate")], ids=" ".join
+)
+def test_every_command_tells_how_it_is_used(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_a_district_is_made_and_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(str(tmp_path / "new"), monkeypatch)
+    line.run("init", "990102", "西区")
+    assert "exists already" in line.run("init", "990102", "西区", code=1).output
+    line.run("init", "990103", "北区")
+    assert "several districts" in line.run("users", "list", code=1).output
+    line.run("users", "list", "--district", "990103")
+    assert "no district" in line.run("users", "list", "--district", "x1", code=1).output
+    assert "small letters" in line.run("init", "../x", "x", code=1).output
+
+
+def test_nothing_can_be_done_before_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(str(tmp_path / "empty"), monkeypatch)
+    for words in (("users", "list"), ("serve",), ("verify",), ("migrate", "--all")):
+        assert "wangge init" in line.run(*words, code=1).output
+
+
+def test_people_are_added_granted_and_closed(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "units.csv").write_text(UNITS)
+    assert "2 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
+    assert "0 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
+    add = ("users", "add", "wang", "--name", "王", "--password-stdin")
+    line.run(*add, "--role", "clerk@C", stdin=PASSWORD + "\n")
+    assert "已经存在" in line.run(*add, stdin=PASSWORD + "\n", code=1).output
+    line.run("users", "grant", "wang", "dispatcher", "--unit", "C")
+    assert "clerk@C dispatcher@C" in line.run("users", "list").output
+    line.run("users", "revoke", "wang", "clerk")
+    line.run("users", "revoke", "wang", "clerk", code=1)
+    line.run("users", "close", "wang")
+    listed: list[dict[str, Any]] = json.loads(line.run("users", "list", "--json").output)
+    assert [(row["state"], [role["role"] for role in row["roles"]]) for row in listed] == [
+        ("closed", ["dispatcher"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "code", "said"),
+    [
+        (("users", "add", "wang", "--name", "王", "--password-stdin"), "12345678\n", 1, "first that anybody"),
+        (("users", "add", "wang", "--name", "王", "--password-stdin"), "short\n", 1, "8 to 128"),
+        (("users", "add", "wang"), "", 2, "--name"),
+        (
+            ("users", "add", "w", "--name", "王", "--role", "clerk", "--password", PASSWORD),
+            "",
+            2,
+            "ROLE@UNIT",
+        ),
+        (("users", "add", "w", "--name", "王", "--role", "clerk@X", "--password", PASSWORD), "", 1, "X"),
+        (("users", "add", "w", "--name", "王", "--role", "king@C", "--password", PASSWORD), "", 1, "king"),
+        (("users", "grant", "nobody", "clerk", "--unit", "C"), "", 1, "nobody"),
+        (("users", "grant", "nobody", "clerk"), "", 2, "unit or a cell"),
+        (("users", "passwd", "nobody", "--password", PASSWORD), "", 1, "no account"),
+        (("units", "import", "/nowhere.csv"), "", 2, "/nowhere.csv"),
+        (("cells", "activate", "7"), "", 1, "7"),
+        (("cells", "activate", "x"), "", 2, "integer"),
+        (("restore", "/etc/hostname"), "", 1, "cannot be read"),
+        (("migrate",), "", 2, "--all"),
+        (("nonsense",), "", 2, "nonsense"),
+    ],
+)
+def test_bad_input_ends_with_a_sentence_and_changes_nothing(
+    line: Line, words: tuple[str, ...], stdin: str, code: int, said: str
+) -> None:
+    assert said in line.run(*words, stdin=stdin, code=code).output
+    assert line.run("users", "list").output == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "first line"),
+        ("code,name\nC,x\n", "first line"),
+        (UNITS + "D,nonsense,x,990101,3,\n", "nonsense"),
+        (UNITS + "D,department,,990101,3,\n", "`name` is empty"),
+        (UNITS + "D,department,x,990101,high,\n", "level"),
+        (UNITS + "D,department,x,990101,9,\n", "0 到 3"),
+        (UNITS + "D,department,x,990101,3,NONE\n", "NONE"),
+        (UNITS + "C,department,x,990101,3,\n", "stands twice"),
+        (UNITS + "D,department,x,990101,3,,,\n", "too many columns"),
+        (UNITS + 'D,"department', "Line"),
+    ],
+)
+def test_a_list_of_units_with_one_bad_line_is_refused_as_a_whole(
+    line: Line, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "units.csv").write_text(text)
+    assert said in line.run("units", "import", str(tmp_path / "units.csv"), code=1).output
+    (tmp_path / "units.csv").write_text(UNITS)
+    assert "2 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
+
+
+def test_a_list_as_spreadsheets_write_it_is_read(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "units.csv").write_bytes(UNITS.replace("\n", "\r\n").encode("gb18030"))
+    line.run("units", "import", str(tmp_path / "units.csv"))
+    (tmp_path / "units.csv").write_bytes(UNITS.encode("utf-8-sig"))
+    assert "0 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
+
+
+def test_an_unsafe_server_says_why_and_ends_with_2(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "clock" in line.run("serve", "--clock-file", "c.json", code=2).output
+    assert "WANGGE_ALLOWED_HOSTS" in line.run("serve", "--host", EVERYWHERE, code=2).output
+    test_line = Line(str(tmp_path / "demo"), monkeypatch)
+    test_line.run("init", "990109", "演示", "--test")
+    assert "990109 is a demo district" in test_line.run("serve", code=2).output
+
+
+def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) -> None:
+    ring = [[112.40, 34.60], [112.41, 34.60], [112.41, 34.61], [112.40, 34.61], [112.40, 34.60]]
+    feature = {
+        "type": "Feature",
+        "properties": {"code": "990101001001001", "name": "一格", "kind": "basic"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    path = tmp_path / "cells.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    kinds = line.run("cells", "check", str(path), code=1).output
+    assert "crs_missing" in kinds
+    checked = CliRunner().invoke(main, ["cells", "check", str(path), "--crs", "wgs84"])
+    assert checked.exit_code == 0, checked.output
+    line.run("cells", "import", str(path), "--crs", "wgs84")
+    assert "draft" in line.run("cells", "list").output
+    line.run("cells", "activate", "1")
+    assert "active" in line.run("cells", "list").output
+    line.run("cells", "activate", "1", code=1)
+    path.write_text("{")
+    line.run("cells", "import", str(path), "--crs", "wgs84", code=1)
+
+
+def test_rules_are_looked_over_before_they_are_in_force(line: Line, tmp_path: Path) -> None:
+    from sync.cases.catalogue import DATA
+
+    path = tmp_path / "rules.toml"
+    path.write_text((DATA / "rules_default.toml").read_text("utf-8"))
+    line.run("rules", "lint", str(path))
+    assert "in force" in line.run("rules", "activate", str(path)).output
+    path.write_text("[[ladders]]\n")
+    line.run("rules", "activate", str(path), code=1)
+
+
+def test_a_backup_is_made_and_put_back(line: Line, tmp_path: Path) -> None:
+    target = str(tmp_path / "b.zip")
+    line.run("backup", target)
+    line.run("backup", target, code=1)
+    line.run("restore", target, code=1)
+    assert "epoch" in line.run("restore", target, "--force").output
+    line.run("verify")
+    line.run("migrate", "--all")
