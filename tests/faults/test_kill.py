@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import random
 import signal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import psycopg
 import pytest
 
 from geo.points import Crs
@@ -26,26 +30,33 @@ POINTS = (FIRST_ROW, ALL_ROWS, COMMITTED)
 KILLS = 10
 PHONES = 4
 
-Make = "Callable[[str], ServerProcess]"
-
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], ServerProcess]]:
     """Starts servers of a small district, each with a database of its own."""
-    made: list[ServerProcess] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(name: str) -> ServerProcess:
-        url = request.getfixturevalue("fresh_pg_url") if request.param == "postgresql" else ""
-        # a database holds districts beside each other, so each server of a test takes another code
-        code = f"{int(district.CODE) + len(made)}"
-        server = ServerProcess(tmp_path / name, code, "涧东区", "涧东", database_url=url)
-        made.append(server)
-        district.set_up(server)
-        return server.start()
+        def make(name: str) -> ServerProcess:
+            url = ""
+            if request.param == "postgresql":
+                url = stack.enter_context(own_database(request.getfixturevalue("pg_server_url"), name))
+            server = ServerProcess(tmp_path / name, district.CODE, "涧东区", "涧东", database_url=url)
+            stack.callback(server.kill)
+            district.set_up(server)
+            return server.start()
 
-    yield make
-    for server in made:
-        server.kill()
+        yield make
+
+
+@contextlib.contextmanager
+def own_database(server_url: str, name: str) -> Iterator[str]:
+    """`postgresql://...` of an empty database."""
+    named = f"wangge_{name}_{os.getpid()}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE \"{named}\" TEMPLATE template0 ENCODING 'UTF8'".encode())
+    yield urlunsplit(urlsplit(server_url)._replace(path=f"/{named}"))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{named}" WITH (FORCE)'.encode())
 
 
 def a_morning(server: ServerProcess, *, dies_at: str | None) -> tuple[dict[str, Any], list[str]]:
