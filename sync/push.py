@@ -191,9 +191,13 @@ def _load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[
         cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
     parents = {doc.case_pk for doc in known if doc.case_pk is not None}
     cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
-    masters = push_entries.masters(cases, facts)
-    if masters:
-        cases += facts.learn(tx.documents(Collection.cases, sorted(masters)))
+    merged = cases
+    for _ in range(push_entries.MERGED_HOPS):  # a case merged into one that was merged itself
+        masters = push_entries.masters(merged, facts)
+        if not masters:
+            break
+        merged = facts.learn(tx.documents(Collection.cases, sorted(masters)))
+        cases += merged
     load_cases(tx, facts, cases)
     ids = [content.id_text(collection, key) for key in keys]
     for kept in tx.find("quarantine", {"doc_id": ids}, columns=["collection", "doc_id", "w"]):
