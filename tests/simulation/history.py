@@ -89,20 +89,23 @@ class History:
         self.registered: dict[str, int] = {}
         self.requests: list[Request] = []
         self.told: list[str] = []
+        self.before: dict[str, list[Any]] = {}  # the words of the pushed cases before the push
         self.poisoned: set[str] = set()
         self.areas = dict(UNITS)
         self.n = self.world.head()
         first = self.n
         for cell in CELLS:
             area = cell[:12]
-            self.oracle.unit_cells += [UnitCell(first, unit=unit, cell=cell) for unit in self._units_over(area)]
+            self.oracle.unit_cells += [
+                UnitCell(first, unit=unit, cell=cell) for unit in self._units_over(area)
+            ]
         self.oracle.unit_cells += [UnitCell(first, unit="centre", cell=OUTSIDE)]
         self.oracle.unit_cells += [UnitCell(first, unit="mediation", cell=OUTSIDE)]
 
     def _units_over(self, area: str) -> list[str]:
         return [unit for unit, at in self.areas.items() if area.startswith(at)]
 
-    # --- telling -----------------------------------------------------------------------------------------------------
+    # --- telling ------------------------------------------------------------------------------------------
 
     def tell(self, sentence: str) -> None:
         self.told.append(f"{self.n:4} {sentence}")
@@ -110,7 +113,7 @@ class History:
     def broken(self, what: str) -> Broken:
         return Broken(f"seed {self.seed}: {what}\n" + "\n".join(self.told))
 
-    # --- running -----------------------------------------------------------------------------------------------------
+    # --- running ------------------------------------------------------------------------------------------
 
     def run(self, steps: int | None = None) -> None:
         """The whole history, the healing, the comparison."""
@@ -172,10 +175,13 @@ class History:
         weights, functions = zip(*acts, strict=True)
         self.chance.choices(functions, weights)[0]()
 
-    # --- the district ------------------------------------------------------------------------------------------------
+    # --- the district -------------------------------------------------------------------------------------
 
     def grant(self, user: str, role: str, what: str, where: str) -> None:
-        if any((g.user, g.role, g.target, g.high) == (user, role, (what, where), None) for g in self.oracle.grants):
+        if any(
+            (g.user, g.role, g.target, g.high) == (user, role, (what, where), None)
+            for g in self.oracle.grants
+        ):
             return
         self.n = self.world.grant(user, role, **{what: where})
         self.oracle.grants.append(Grant(self.n, user=user, role=role, target=(what, where)))
@@ -246,7 +252,7 @@ class History:
         if case := self.a_case():
             user = self.chance.choice(self.users)
             denied = any(row.user == user and row.high is None for row in case.denied)
-            self.lift(case, user) if denied else self.recuse(case, user)
+            (self.lift if denied else self.recuse)(case, user)
 
     def recuse(self, case: Case, user: str) -> None:
         self.n = self.world.recuse(case.id, user)
@@ -262,7 +268,7 @@ class History:
         if case := self.a_case():
             user = self.chance.choice(self.users)
             named = any(row.user == user and row.high is None for row in case.named)
-            self.unname(case, user) if named else self.name(case, user)
+            (self.unname if named else self.name)(case, user)
 
     def name(self, case: Case, user: str) -> None:
         self.n = self.world.name(case.id, user)
@@ -284,9 +290,11 @@ class History:
         self.tell(f"class of {case.id[-4:]} is {CLASS_NAMES[klass]}")
 
     def do_merge(self) -> None:
-        if (case := self.a_case()) and (master := self.a_case()) and case is not master:
-            if case.master is None and self._master(master.id) is not case:
-                self.merge_into(case, master)
+        case, master = self.a_case(), self.a_case()
+        if case is None or master is None or case.master is not None:
+            return
+        if self._master(master.id) is not case:
+            self.merge_into(case, master)
 
     def merge_into(self, case: Case, master: Case) -> None:
         self.n = self.world.merge_into(case.id, master.id)
@@ -304,7 +312,7 @@ class History:
                     phone.end_push(name, lost=True)
                     self.tell(f"{phone.device} waits no longer for its push of {name}")
 
-    # --- people at their phones ----------------------------------------------------------------------------------------
+    # --- people at their phones ---------------------------------------------------------------------------
 
     def a_phone(self) -> Phone:
         return self.chance.choice(list(self.phones.values()))
@@ -329,7 +337,7 @@ class History:
 
     def capture(self, phone: Phone, cell: str | None, klass: int = NORMAL) -> str:
         key = self.world.new_id()
-        values = {
+        values: dict[str, Any] = {
             "kind": "request",
             "title": self.token("cases", key, LEAD),
             "description": self.token("cases", key, LEAD),
@@ -349,7 +357,11 @@ class History:
         phone = self.a_phone()
         copy = phone.copies["cases"]
         if keys := [key for key in copy.seen() if key not in self.poisoned]:
-            self.edit(phone, self.chance.choice(keys), self.chance.choice(["title", "description", "party", "raise"]))
+            self.edit(
+                phone,
+                self.chance.choice(keys),
+                self.chance.choice(["title", "description", "party", "raise"]),
+            )
 
     def edit(self, phone: Phone, key: str, what: str = "title") -> None:
         copy = phone.copies["cases"]
@@ -391,12 +403,12 @@ class History:
         """A document no server can read, among good ones."""
         phone = self.a_phone()
         key = self.world.new_id()
-        values = {"id": key, "kind": self.chance.choice([None, 7, {"deep": []}]), "title": 5}
+        values: dict[str, Any] = {"id": key, "kind": self.chance.choice([None, 7, {"deep": []}]), "title": 5}
         self.poisoned.add(key)
         phone.copies["cases"].edit(key, values | {"w": phone.write_id(self.world.new_id())})
         self.tell(f"{phone.device} ({phone.user}) has {key[-4:]}, which nobody can read")
 
-    # --- phone and server ----------------------------------------------------------------------------------------------
+    # --- phone and server ---------------------------------------------------------------------------------
 
     def contact(self, phone: Phone) -> None:
         if phone.device not in self.registered:
@@ -405,9 +417,7 @@ class History:
             self.tell(f"{phone.device} ({phone.user}) registers at {self.registered[phone.device]}")
 
     def do_push(self) -> None:
-        self.begin_push(
-            self.a_phone(), self.chance.choice(COLLECTIONS), reaches=self.chance.random() > 0.1
-        )
+        self.begin_push(self.a_phone(), self.chance.choice(COLLECTIONS), reaches=self.chance.random() > 0.1)
 
     def begin_push(self, phone: Phone, collection: str, *, reaches: bool = True) -> None:
         """The phone sends; the server answers, or the request is lost. The answer is under way."""
@@ -432,9 +442,12 @@ class History:
     def serve_push(self, phone: Phone, collection: str, body: bytes) -> list[dict[str, Any]]:
         rows = json.loads(body)
         before = self.n
+        self.before = {
+            row["newDocumentState"]["id"]: self.words(row["newDocumentState"]["id"]) for row in rows
+        }
         self.n, answer = self.world.push(phone.device, phone.user, collection, body)
         self.judge_push(phone, collection, rows, before)
-        documents = json.loads(answer)
+        documents: list[dict[str, Any]] = json.loads(answer)
         ids = [row["newDocumentState"]["id"] for row in rows]
         self.tell(
             f"{phone.device} push of {collection} {[key[-4:] for key in ids]} -> "
@@ -538,7 +551,7 @@ class History:
         if self.world.fingerprint() != before:
             raise self.broken("a push that came twice had two effects")
 
-    # --- what a push means for the oracle --------------------------------------------------------------------------------
+    # --- what a push means for the oracle -----------------------------------------------------------------
 
     def judge_push(self, phone: Phone, collection: str, rows: list[dict[str, Any]], before: int) -> None:
         for row in rows:
@@ -550,7 +563,9 @@ class History:
             else:
                 self._judge_entry(phone, doc, before)
 
-    def _judge_case(self, phone: Phone, doc: dict[str, Any], base: dict[str, Any] | None, before: int) -> None:
+    def _judge_case(
+        self, phone: Phone, doc: dict[str, Any], base: dict[str, Any] | None, before: int
+    ) -> None:
         key, n = doc["id"], self.n
         case = self.oracle.cases.get(key)
         if case is None:
@@ -564,6 +579,8 @@ class History:
             self._agree(case)
             return
         if self.oracle.case_level(phone.user, case, n) != FULL:
+            if self.words(key) != self.before[key]:
+                raise self.broken(f"{phone.user} wrote into {key[-4:]} without seeing the whole of it")
             return
         wanted = CLASS_NAMES.index(doc.get("protection") or "normal")
         former = CLASS_NAMES.index((base or {}).get("protection") or "normal")
@@ -637,7 +654,7 @@ class History:
                 entry.own[-1].high = n
                 entry.case, entry.link = case.id, n
 
-    # --- what must hold ------------------------------------------------------------------------------------------------
+    # --- what must hold -----------------------------------------------------------------------------------
 
     def check_leak(
         self, phone: Phone, collection: str, documents: list[dict[str, Any]], body: bytes, *, sent: set[str]
@@ -723,7 +740,9 @@ class History:
             seen = {field: value for field, value in held[key].items() if field in expected or level == FULL}
             if seen != expected:
                 differing = sorted(f for f in seen.keys() | expected if seen.get(f) != expected.get(f))
-                raise self.broken(f"{phone.device} ({phone.user}) {name} {key[-4:]}: {differing} differ at {level=}")
+                raise self.broken(
+                    f"{phone.device} ({phone.user}) {name} {key[-4:]}: {differing} differ at {level=}"
+                )
 
 
 def expected_form(collection: str, truth: dict[str, Any], level: int) -> dict[str, Any]:

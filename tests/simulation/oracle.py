@@ -116,7 +116,7 @@ class Oracle:
     grants: list[Grant] = field(default_factory=list)
     unit_cells: list[UnitCell] = field(default_factory=list)
 
-    # --- the relation --------------------------------------------------------------------------------------------
+    # --- the relation -------------------------------------------------------------------------------------
 
     def reaches(self, user: str, case: Case, x: int) -> set[str]:
         """Every reach by which some pair covers `x`."""
@@ -196,7 +196,7 @@ class Oracle:
         levels = {key: self.level(user, collection, key, x) for key in keys}
         return {key: level for key, level in levels.items() if level != NONE}
 
-    # --- what happened -------------------------------------------------------------------------------------------
+    # --- what happened ------------------------------------------------------------------------------------
 
     def capture(self, key: str, author: str, cell: str, klass: int, n: int) -> Case:
         case = Case(key, author, n)
@@ -214,7 +214,9 @@ class Oracle:
             return  # confirmed where it is: nobody was re-assigned
         if by_person:
             self._close(case, "author", n)
-            if case.klass == SEALED:  # he was among those it was sealed to only while it stood where he left it
+            if (
+                case.klass == SEALED
+            ):  # he was among those it was sealed to only while it stood where he left it
                 self.close_for(case.named, case.author, n)
         self._close(case, "cell", n)
         case.places.append(Place(n, tag=("cell", cell)))
@@ -248,7 +250,10 @@ class Oracle:
         keepers = {
             grant.user
             for grant in self.grants
-            if grant.role == "centre_director" and grant.covers(n) and cell and self._meets(grant, *cell.tag, n)
+            if grant.role == "centre_director"
+            and grant.covers(n)
+            and cell
+            and self._meets(grant, *cell.tag, n)
         }
         return keepers | {place.tag[1] for kind in ("author", "person") if (place := case.open_place(kind))}
 

@@ -104,7 +104,7 @@ class Phone:
         self.counter += 1
         return f"{self.counter}:{unique}"
 
-    # --- pull ----------------------------------------------------------------------------------------------------
+    # --- pull ---------------------------------------------------------------------------------------------
 
     def may_begin_loop(self, collection: str) -> bool:
         return collection not in self.loops and collection not in self.pushes
@@ -133,7 +133,7 @@ class Phone:
                 copy.checkpoint = checkpoint
         loop.unwritten = []
 
-    # --- push ----------------------------------------------------------------------------------------------------
+    # --- push ---------------------------------------------------------------------------------------------
 
     def begin_push(self, collection: str, at: int) -> Push | None:
         rows = self.copies[collection].rows()
@@ -148,7 +148,7 @@ class Phone:
         if not lost and push.answer is not None:
             self.copies[collection].answered(push)
 
-    # --- faults --------------------------------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------------------
 
     def crash(self) -> None:
         """The page dies: what was not written is gone, requests under way are forgotten."""

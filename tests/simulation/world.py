@@ -95,7 +95,9 @@ def _layer() -> Any:
         geometry = {"type": "Polygon", "coordinates": [ring]}
         properties = {"code": code, "name": f"格{number}"}
         features.append({"type": "Feature", "properties": properties, "geometry": geometry})
-    reading = read_geojson(json.dumps({"type": "FeatureCollection", "features": features}).encode(), Crs.WGS84)
+    reading = read_geojson(
+        json.dumps({"type": "FeatureCollection", "features": features}).encode(), Crs.WGS84
+    )
     assert reading.layer is not None
     return reading.layer
 
@@ -126,7 +128,9 @@ def populate(store: SqlStore) -> None:
         administration.add_generation(_layer()),
         administration.activate_generation(1),
         administration.import_units(
-            administration.UnitRecord(code, "community_station" if code == "community" else "mediation_committee", code, area, level)
+            administration.UnitRecord(
+                code, "community_station" if code == "community" else "mediation_committee", code, area, level
+            )
             for (code, area), level in zip(UNITS.items(), (1, 3, 3), strict=True)
         ),
     ]
@@ -165,7 +169,7 @@ class World:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    # --- the door --------------------------------------------------------------------------------------------------
+    # --- the door -----------------------------------------------------------------------------------------
 
     def context(self) -> Context:
         return Context(self.now, self.now, self.chance, self.keys, self.configs)
@@ -180,7 +184,7 @@ class World:
     def new_id(self) -> str:
         return self.chance.uuid7(self.now)
 
-    # --- phones ----------------------------------------------------------------------------------------------------
+    # --- phones -------------------------------------------------------------------------------------------
 
     def register(self, device: str, user: str, *, registered: int | None = None) -> int:
         """First contact of a device; returns the number it is registered at."""
@@ -224,7 +228,14 @@ class World:
         with self.store.read() as reader:
             config = self.configs.get(reader)
             page = pull(
-                reader, config, caller, Collection[collection], checkpoint, limit, keys=self.keys, now=self.now
+                reader,
+                config,
+                caller,
+                Collection[collection],
+                checkpoint,
+                limit,
+                keys=self.keys,
+                now=self.now,
             )
             return reader.head().seq, page.body
 
@@ -234,7 +245,7 @@ class World:
         answer = self.commit(work)
         return self.head(), answer
 
-    # --- people and units --------------------------------------------------------------------------------------------
+    # --- people and units ---------------------------------------------------------------------------------
 
     def grant(self, user: str, role: str, *, unit: str | None = None, cell: str | None = None) -> int:
         self.commit(administration.grant_role(user, role, unit=unit, cell=cell))
@@ -250,7 +261,7 @@ class World:
         self.commit(administration.import_units([record]))
         return self.head()
 
-    # --- cases -------------------------------------------------------------------------------------------------------
+    # --- cases --------------------------------------------------------------------------------------------
 
     def on_case(self, key: str, change: Callable[[Batch, Facts, Item], None], action: str) -> int:
         """One act on one case, through the functions and the door that every act goes through."""
@@ -307,7 +318,7 @@ class World:
 
         return self.on_case(key, change, "merge")
 
-    # --- looking into the store ----------------------------------------------------------------------------------------
+    # --- looking into the store ---------------------------------------------------------------------------
 
     def truth(self, collection: str, key: str) -> dict[str, Any] | None:
         """The whole document as the server would send it; None if there is none."""
@@ -323,10 +334,7 @@ class World:
     def kept(self) -> str:
         """All that is kept of anything anybody typed: documents, history, ledger, quarantine."""
         docs = {doc.pk: doc for doc in self.every_document()}
-        texts: list[str] = []
-        for doc in docs.values():
-            if doc.gone is None:
-                texts.append(json.dumps(content.whole(doc, self.keys)))
+        texts = [json.dumps(content.whole(doc, self.keys)) for doc in docs.values() if doc.gone is None]
         with self.store.read() as reader:
             changes, ledger = reader.find("change"), reader.find("ledger")
             aside = reader.find("quarantine")
@@ -342,7 +350,8 @@ class World:
                     )
                 texts.append(bytes(body).decode())
         texts += [
-            content.unseal(self.keys, row["dek"], row["payload"], row["id"].encode()).decode() for row in aside
+            content.unseal(self.keys, row["dek"], row["payload"], row["id"].encode()).decode()
+            for row in aside
         ]
         return "\n".join(texts)
 
