@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -553,6 +554,22 @@ def cells_activate(generation: int, district: str | None, data: str | None) -> N
     click.echo(f"Generation {generation} is in force.")
 
 
+@cells.command(name="preview")
+@click.argument("generation", type=int)
+@_district
+@_data
+@reported
+def cells_preview(generation: int, district: str | None, data: str | None) -> None:
+    """Say how many open cases a generation would move, and between which cells; changes nothing."""
+    found = _call("cells_preview", data, generation=generation, district=district)
+    click.echo(
+        f"Generation {found['generation']}: {found['moved']} of {found['open_cases']} open cases move; "
+        f"{found['set_by_person']} were placed by a person, {found['needs_confirmation']} would need confirmation."
+    )
+    for move in found["moves"]:
+        click.echo(f"{move['from']}\t{move['to']}\t{move['cases']}")
+
+
 @cells.command(name="list")
 @_district
 @_data
@@ -603,9 +620,18 @@ def rules_activate(file: Path, district: str | None, data: str | None) -> None:
 @_data
 @reported
 def rules_dry_run(file: Path, district: str | None, data: str | None) -> None:
-    """Say which cases would fire differently under a rule set; changes nothing."""
-    for line in _call("rules_dry_run", data, toml=_text(file), district=district):
-        click.echo(line)
+    """Say for which open cases something else would fall due under a rule set; changes nothing."""
+    found = _call("rules_dry_run", data, toml=_text(file), district=district)
+    click.echo(
+        f"{found['open_cases']} open cases, {found['changed']} with another next step: {found['earlier']} earlier, "
+        f"{found['later']} later; due at once {found['due_now']} (now {found['due_now_before']})."
+    )
+    for case in found["cases"]:
+        click.echo(f"{case['case']}\t{_instant(case['before'])}\t{_instant(case['after'])}")
+
+
+def _instant(at: int | None) -> str:
+    return "-" if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="minutes")
 
 
 @main.group()

@@ -16,7 +16,10 @@ from geo.points import Crs
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
 from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
+from server.console.layers import layer_of, preview
+from server.console.scope import Sight
 from server.districts import District
+from server.dry_run import try_rules
 from server.runtime import Runtime
 from server.verify import verify_district
 from sync.administration import (
@@ -308,6 +311,19 @@ def cells_activate(runtime: Runtime, actor: str, *, generation: int, district: s
     )
 
 
+def cells_preview(
+    runtime: Runtime, _: str, *, generation: int, district: str | None = None
+) -> dict[str, Any]:
+    """What putting a generation in force would move: figures, no case by name."""
+    open_ = the_district(runtime, district)
+
+    def question(reader: Reader) -> dict[str, Any]:
+        _, layer = layer_of(reader, open_.code, generation)
+        return preview(Sight(reader, open_.config_of(reader), 0, open_.keys), layer, limit=0)
+
+    return open_.read_blocking(question)
+
+
 def cells_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[Row]:
     """Every generation, without its layer."""
     columns = ["number", "state", "name", "created_at", "activated_at", "activated_seq"]
@@ -346,6 +362,23 @@ def rules_lint(runtime: Runtime, _: str, *, toml: str, district: str | None = No
     return lint_rules(toml, the_district(runtime, district).config().calendar_sources)
 
 
+def rules_dry_run(runtime: Runtime, _: str, *, toml: str, district: str | None = None) -> dict[str, Any]:
+    """What the rules would change for the open cases as they stand."""
+    open_ = the_district(runtime, district)
+    try:
+        rules = parse_rules(toml)
+    except RuleError as error:
+        raise Unprocessable(f"The rules cannot be read: {error}") from error
+
+    def question(reader: Reader) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.to_builtins(
+            try_rules(reader, open_.config_of(reader), rules, open_.clock.now_ms())
+        )
+        return found
+
+    return open_.read_blocking(question)
+
+
 def calendar_import(runtime: Runtime, actor: str, *, toml: str, district: str | None = None) -> str:
     """Keep a new version of a calendar; returns its name."""
     return the_district(runtime, district).writer.submit_blocking(load_calendar(toml), actor=actor)
@@ -364,7 +397,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         cells_activate,
         cells_import,
         cells_list,
+        cells_preview,
         rules_activate,
+        rules_dry_run,
         rules_lint,
         units_import,
         users_add,

@@ -7,7 +7,7 @@ import msgspec
 from server.app import create_app
 from server.errors import all_codes
 from server.settings import Settings
-from sync.cases import catalogue, schema
+from sync.cases import district, schema
 from sync.values import Collection
 
 
@@ -17,7 +17,7 @@ def contract_files() -> dict[str, bytes]:
     files = {
         "openapi.json": _pretty(app.openapi_schema.to_schema()),
         "errors.json": _pretty(msgspec.to_builtins(all_codes())),
-        "catalogue.json": _pretty(catalogue.catalogue_json()),
+        "catalogue.json": _pretty(district.catalogue_json()),
     }
     for item in Collection:
         files[f"schema/{item.name}.json"] = _pretty(schema.json_schema(item.name))

@@ -187,6 +187,8 @@ def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) ->
     assert checked.exit_code == 0, checked.output
     line.run("cells", "import", str(path), "--crs", "wgs84")
     assert "draft" in line.run("cells", "list").output
+    assert "0 of 0 open cases" in line.run("cells", "preview", "1").output
+    line.run("cells", "preview", "2", code=1)
     line.run("cells", "activate", "1")
     assert "active" in line.run("cells", "list").output
     line.run("cells", "activate", "1", code=1)
@@ -200,9 +202,28 @@ def test_rules_are_looked_over_before_they_are_in_force(line: Line, tmp_path: Pa
     path = tmp_path / "rules.toml"
     path.write_text((DATA / "rules_default.toml").read_text("utf-8"))
     line.run("rules", "lint", str(path))
+    assert "0 open cases" in line.run("rules", "dry-run", str(path)).output
     assert "in force" in line.run("rules", "activate", str(path)).output
     path.write_text("[[ladders]]\n")
+    line.run("rules", "dry-run", str(path), code=1)
     line.run("rules", "activate", str(path), code=1)
+
+
+def test_the_contract_is_written_the_same_twice(line: Line, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        line.run("export-contract", str(tmp_path / name))
+    written = {
+        path.relative_to(tmp_path / "one"): path.read_bytes() for path in (tmp_path / "one").rglob("*.json")
+    }
+    assert {str(path) for path in written} >= {
+        "openapi.json",
+        "errors.json",
+        "catalogue.json",
+        "schema/cases.json",
+    }
+    for path, content in written.items():
+        assert (tmp_path / "two" / path).read_bytes() == content
+    assert "account_locked" in json.loads(written[next(p for p in written if p.name == "errors.json")])
 
 
 def test_a_backup_is_made_and_put_back(line: Line, tmp_path: Path) -> None:
