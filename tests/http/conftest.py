@@ -12,7 +12,7 @@ from server.app import create_app
 from server.auth.passwords import Hasher
 from server.runtime import Runtime, initialise
 from server.settings import Settings
-from tests.http.town import Town, open_town
+from tests.http.town import Town, build_town, open_town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,13 +118,25 @@ def served(settings: Settings) -> Iterator[Served]:
         yield Served(client, app.state.runtime)
 
 
+@pytest.fixture(scope="session")
+def built_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the town, made once and copied for whoever changes it."""
+    folder = tmp_path_factory.mktemp("built") / "data"
+    folder.mkdir()
+    build_town(folder)
+    return folder
+
+
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path, built_town: Path) -> Iterator[Town]:
     """A small district with a person for every role, and a clock that can be moved."""
-    yield from open_town(tmp_path)
+    shutil.copytree(built_town, tmp_path / "town")
+    yield from open_town(tmp_path / "town")
 
 
 @pytest.fixture(scope="module")
-def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def shared_town(tmp_path_factory: pytest.TempPathFactory, built_town: Path) -> Iterator[Town]:
     """The same for tests that only look."""
-    yield from open_town(tmp_path_factory.mktemp("town"))
+    folder = tmp_path_factory.mktemp("shared") / "town"
+    shutil.copytree(built_town, folder)
+    yield from open_town(folder)

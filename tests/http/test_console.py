@@ -21,7 +21,7 @@ def test_a_clerk_lists_the_cases_of_his_centre_newest_change_first(town: Town) -
     first, second, third = town.capture(), town.capture(), town.capture(cell=CELLS[3])
     town.must_act("clerk", first, "rate", colour="orange", reason="双方情绪激动")
     assert ids(town.get("clerk", "/api/v1/cases")) == [first, third, second]
-    assert ids(town.get("clerk_2", "/api/v1/cases")) == []
+    assert ids(town.get("clerk_2", "/api/v1/cases")) == [third]
     assert ids(town.get("grid_worker_2", "/api/v1/cases")) == [third]
 
 
@@ -150,7 +150,9 @@ def test_an_act_without_a_name_or_with_a_number_nobody_can_store_is_refused(town
 
 def test_somebody_who_recuses_himself_no_longer_sees_the_case(town: Town) -> None:
     case = town.capture()
-    done = town.must_act("community_leader", case, "recuse", user=town.user_id("community_leader"), reason="亲属")
+    done = town.must_act(
+        "community_leader", case, "recuse", user=town.user_id("community_leader"), reason="亲属"
+    )
     assert done["case"] is None
     assert town.get("community_leader", f"/api/v1/cases/{case}").status_code == 404
     seen = town.get("clerk", f"/api/v1/cases/{case}").json()["case"]
@@ -164,7 +166,9 @@ def test_an_identity_number_is_shown_once_for_a_stated_purpose(town: Town) -> No
     assert town.act("clerk", case, "reveal", party=party, field="id_number").status_code == 422
     done = town.must_act("clerk", case, "reveal", party=party, field="id_number", purpose="制作调解协议")
     assert done["revealed"]["value"] == "410399199001010011"
-    assert town.act("street_leader", case, "reveal", party=party, field="phone", purpose="x").status_code == 403
+    assert (
+        town.act("street_leader", case, "reveal", party=party, field="phone", purpose="x").status_code == 403
+    )
 
 
 def test_each_look_at_a_case_stands_in_the_audit(town: Town) -> None:
@@ -213,7 +217,12 @@ def test_the_clocks_do_not_name_whoever_is_recused(town: Town) -> None:
 
 
 def test_the_window_takes_a_case_in_through_the_same_door_as_a_phone(town: Town) -> None:
-    body = {"kind": "dispute", "description": "来访:邻居占用消防通道", "location": middle_of(CELLS[0]), "author": "x"}
+    body = {
+        "kind": "dispute",
+        "description": "来访:邻居占用消防通道",
+        "location": middle_of(CELLS[0]),
+        "author": "x",
+    }
     taken = town.post("clerk", "/api/v1/cases", body)
     assert taken.status_code == 201, taken.text
     case = taken.json()["case"]
@@ -226,7 +235,12 @@ def test_the_window_takes_a_case_in_through_the_same_door_as_a_phone(town: Town)
 
 
 def test_an_intake_with_a_faulty_field_is_taken_in_and_says_so(town: Town) -> None:
-    body = {"kind": "hazard", "description": "井盖", "location": {"lon": 112.4, "lat": 34.66}, "people_count": "many"}
+    body = {
+        "kind": "hazard",
+        "description": "井盖",
+        "location": {"lon": 112.4, "lat": 34.66},
+        "people_count": "many",
+    }
     case = town.post("clerk", "/api/v1/cases", body).json()["case"]
     assert {issue["field"] for issue in case["issues"]} == {"location", "people_count"}
 
@@ -241,7 +255,8 @@ def test_a_receipt_tells_anybody_the_status_and_the_next_step_only(town: Town) -
     assert set(told.json()) == {"status", "status_zh", "status_en", "next_zh", "next_en"}
     number = town.get("clerk", f"/api/v1/cases/{case}").json()["case"]["code"]
     answers = {
-        town.get(None, f"/public/v1/progress/{asked}").content for asked in (number, case, "2" * 14, "x", "2" * 500)
+        town.get(None, f"/public/v1/progress/{asked}").content
+        for asked in (number, case, "2" * 14, "x", "2" * 500)
     }
     assert len(answers) == 1
 

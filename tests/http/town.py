@@ -12,7 +12,7 @@ from geo.layer import read_geojson
 from geo.points import Crs
 from server.app import create_app
 from server.auth.passwords import Hasher
-from server.runtime import Runtime, initialise
+from server.runtime import Runtime, initialise, opened
 from server.settings import Settings
 from sync import administration
 from sync.cases.catalogue import DATA, ROLES
@@ -115,7 +115,7 @@ class Town:
             self._bearers[user] = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         return self._bearers[user]
 
-    def get(self, user: str | None, path: str, **params: Any) -> Any:
+    def get(self, user: str | None, path: str, /, **params: Any) -> Any:
         headers = {} if user is None else self.bearer(user)
         return self.client.get(path, headers=headers, params=params)
 
@@ -125,10 +125,10 @@ class Town:
             return self.client.post(path, headers=headers, content=body, **options)
         return self.client.post(path, headers=headers, json=body, **options)
 
-    def act(self, user: str, case: str, act: str, **args: Any) -> Any:
+    def act(self, user: str, case: str, act: str, /, **args: Any) -> Any:
         return self.post(user, f"/api/v1/cases/{case}/acts", {"act": act, **args})
 
-    def must_act(self, user: str, case: str, act: str, **args: Any) -> dict[str, Any]:
+    def must_act(self, user: str, case: str, act: str, /, **args: Any) -> dict[str, Any]:
         answer = self.act(user, case, act, **args)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
@@ -219,15 +219,21 @@ def works_of_a_town() -> Iterator[Any]:
         yield administration.grant_role(name, role, unit=unit, cell=cell)
 
 
-def open_town(folder: Path, *, demo: bool = True) -> Iterator[Town]:
-    """The town, served in this process without timers; its clock can be moved."""
-    data = folder / "data"
-    data.mkdir(parents=True)
-    settings = Settings(data=str(data), purpose="test", clock_file=str(data / "clock.json"))
+def build_town(folder: Path, *, demo: bool = True) -> None:
+    """Make the district's files in `folder`."""
+    settings = settings_in(folder)
     initialise(settings, CODE, "涧东区", "涧东", demo=demo)
-    app = create_app(settings, jobs=[])
-    with TestClient(app, raise_server_exceptions=False) as client:
-        town = Town(client, app.state.runtime)
+    with opened(settings) as runtime:
         for work in works_of_a_town():
-            town.submit(work)
-        yield town
+            runtime.districts[CODE].writer.submit_blocking(work)
+
+
+def settings_in(folder: Path) -> Settings:
+    return Settings(data=str(folder), purpose="test", clock_file=str(folder / "clock.json"))
+
+
+def open_town(folder: Path) -> Iterator[Town]:
+    """The town of a folder, served in this process without timers; its clock can be moved."""
+    app = create_app(settings_in(folder), jobs=[])
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield Town(client, app.state.runtime)
