@@ -20,7 +20,7 @@ WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --require-hashes --no-deps -r requirements.lock
 
-COPY pyproject.toml LICENSE CHANGELOG.md ./
+COPY pyproject.toml LICENSE README.md CHANGELOG.md ./
 COPY geo geo
 COPY sync sync
 COPY server server
