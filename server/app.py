@@ -18,6 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from server import strict_json
 from server.auth.guards import provide_caller, require_access
 from server.auth.lockout import AddressLimit, Phantoms
+from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
 from server.jobs import schedule
 from server.metrics import Metrics
@@ -95,6 +96,7 @@ def create_app(
             {
                 "runtime": runtime,
                 "callers": {},
+                "known_tokens": KnownTokens(),
                 "used_commands": {},
                 "phantoms": Phantoms(),
                 "address_limit": AddressLimit(),

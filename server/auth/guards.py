@@ -21,7 +21,7 @@ from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 
 from server.auth.callers import Caller, Callers
-from server.auth.tokens import read_access_token, read_command_token
+from server.auth.tokens import KnownTokens, read_command_token
 from server.clocks import wall_ms
 from server.errors import SessionEnded, Unauthorized
 from server.runtime import Runtime
@@ -69,7 +69,8 @@ async def identify(connection: Connection, *, late: bool = False) -> Caller:
     """The caller of a request with a bearer token; raises ``Unauthorized``, ``SessionEnded`` or ``Forbidden``."""
     runtime = runtime_of(connection)
     wall = wall_ms()
-    claims = read_access_token(runtime.signing, bearer_of(connection), wall=wall, districts=runtime.districts)
+    known: KnownTokens = connection.app.state.known_tokens
+    claims = known.read(runtime.signing, bearer_of(connection), wall=wall, districts=runtime.districts)
     caller = await callers_of(connection, claims.district).caller(claims, wall)
     if caller.device_revoked and not late:
         raise SessionEnded("This device has been revoked.", wipe=True)

@@ -394,6 +394,18 @@ def test_a_token_never_outlives_its_session(wang: Served) -> None:
     assert read_access_token(runtime.signing, made, wall=wall, districts=[CODE]).expires_at <= wall + 60_000
 
 
+def test_a_token_that_was_accepted_before_is_refused_once_it_has_expired(
+    wang: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.auth import guards
+
+    headers = bearer(wang.sign_in("wang")["access_token"])
+    assert wang.client.get(CURRENT, headers=headers).status_code == 200
+    later = wall_ms() + 901_000
+    monkeypatch.setattr(guards, "wall_ms", lambda: later)
+    assert wang.client.get(CURRENT, headers=headers).json()["code"] == "token_refused"
+
+
 def test_two_authorization_headers_are_refused(wang: Served) -> None:
     token = wang.sign_in("wang")["access_token"]
     headers = [("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")]
