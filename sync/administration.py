@@ -24,6 +24,7 @@ from sync.store import Reader, Row, Tx
 from sync.values import FOREVER, Collection, Place
 
 _PAGE = 500
+REGRID = "regrid_after"  # the setting that tells how far cases have followed the newest edition; null: all have
 _APART = frozenset({"admin", "auditor", "data_officer"})  # nobody may hold two of these
 
 
@@ -335,6 +336,7 @@ def activate_generation(number: int) -> Work[int]:
                     for cell in sorted(wanted - now.keys())
                 ],
             )
+        tx.put("setting", {"name": REGRID, "value": "0"})
         tx.raise_config()
         batch.effects.append(f"generation:{number}")
         write(tx, batch, context, "generation.activate")

@@ -4,10 +4,11 @@ Cases follow a new edition of the cells, timed grants end, unsampled settlements
 forgotten is forgotten.
 """
 
+import msgspec
 from msgspec import Struct, structs
 
 from sync import casework, content, placing
-from sync.administration import new_batch
+from sync.administration import REGRID, new_batch
 from sync.batch import Batch, Item, status_number
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.commit import Context, Work, audit_row, write
@@ -30,13 +31,18 @@ class Moved(Struct, frozen=True):
     after: int | None
 
 
-def regrid_work(after: int = 0, limit: int = CHUNK) -> Work[Moved]:
-    """Re-assign open cases with a key above `after` to the cells of the active edition, a chunk at a time.
+def regrid_work(limit: int = CHUNK) -> Work[Moved]:
+    """Re-assign the next open cases to the cells of the active edition, a chunk at a time.
 
-    Closed cases keep their historical cell, and so does what a person has placed in a cell that still exists.
+    Where it stands is a setting that activation puts to 0, so that it goes on after a crash. Closed cases keep their
+    historical cell, and so does what a person has placed in a cell that still exists.
     """
 
     def work(tx: Tx, context: Context) -> Moved:
+        standing = tx.find("setting", {"name": REGRID})
+        after = msgspec.json.decode(standing[0]["value"]) if standing else None
+        if after is None:
+            return Moved(0, 0, None)
         facts = Facts(tx.head(), context.configs.get(tx), context.keys)
         where = {"collection": int(Collection.cases), "pk__gt": after}
         rows = tx.find("document", where, order=["pk"], limit=limit, columns=["pk"])
@@ -48,7 +54,11 @@ def regrid_work(after: int = 0, limit: int = CHUNK) -> Work[Moved]:
             if doc.gone is None and _regrid(batch, facts, doc):
                 moved += 1
         write(tx, batch, context, "regrid")
-        return Moved(len(docs), moved, rows[-1]["pk"] if len(rows) == limit else None)
+        standing_at = rows[-1]["pk"] if len(rows) == limit else None
+        tx.put("setting", {"name": REGRID, "value": msgspec.json.encode(standing_at).decode()})
+        if standing_at is None:
+            tx.raise_config()
+        return Moved(len(docs), moved, standing_at)
 
     return work
 

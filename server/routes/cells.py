@@ -25,7 +25,6 @@ from sync.upkeep import regrid_work
 HttpRequest = Request[Any, Any, Any]
 LAYER_MAX = 32 << 20
 _CHUNKS_AT_ONCE = 20
-_under_way: set[asyncio.Task[Any]] = set()
 Name = Annotated[str | None, Parameter(max_length=100)]
 
 
@@ -159,29 +158,18 @@ async def preview_generation(request: HttpRequest, caller: Caller, number: int) 
 
 @post("/api/v1/cells/generations/{number:int}/activate", opt=access("admin"), status_code=200)
 async def activate(request: HttpRequest, caller: Caller, number: int) -> dict[str, Any]:
-    """Put a generation in force; open cases follow in pieces, the rest of many after the answer."""
+    """Put a generation in force; open cases follow in pieces, the rest of many by the job `regrid`."""
     district = district_of(request, caller)
     await district.read(lambda reader: layers.find_generation(reader, number, columns=("number",)))
     seq = await district.writer.submit(activate_generation(number), actor=actor_of(caller))
     callers_of(request, caller.district).forget_all()
-    moved, after = await _regrid(district, actor_of(caller), 0, _CHUNKS_AT_ONCE)
-    if after is not None:
-        task = asyncio.create_task(_regrid(district, actor_of(caller), after, None))
-        _under_way.add(task)
-        task.add_done_callback(_under_way.discard)
-    return {"number": number, "activated_seq": seq, "moved": moved, "finished": after is None}
-
-
-async def _regrid(
-    district: District, actor: str, after: int | None, chunks: int | None
-) -> tuple[int, int | None]:
-    """Re-assign cases chunk by chunk, at most so many chunks; how many moved, and where to go on."""
-    moved = 0
-    while after is not None and chunks != 0:
-        done = await district.writer.submit(regrid_work(after), actor=actor)
-        moved, after = moved + done.moved, done.after
-        chunks = None if chunks is None else chunks - 1
-    return moved, after
+    moved, finished = 0, False
+    for _ in range(_CHUNKS_AT_ONCE):
+        done = await district.writer.submit(regrid_work(), actor=actor_of(caller))
+        moved, finished = moved + done.moved, done.after is None
+        if finished:
+            break
+    return {"number": number, "activated_seq": seq, "moved": moved, "finished": finished}
 
 
 HANDLERS = [get_cells, list_generations, get_generation, add_layer, preview_generation, activate]
