@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import pysqlite3
 from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, pool
@@ -113,6 +114,20 @@ def postgres_engine(url: str, schema: str) -> Engine:
     return engine
 
 
+# Statements go to the driver itself: what SQLAlchemy puts around each costs more than SQLite needs to answer it.
+_UNAVAILABLE = (exc.OperationalError, exc.TimeoutError, pysqlite3.OperationalError, psycopg.OperationalError)
+
+
+@contextmanager
+def _lent(engine: Engine) -> Generator[Any, None, None]:
+    """A driver's connection from the pool."""
+    lent = engine.raw_connection()
+    try:
+        yield lent.driver_connection
+    finally:
+        lent.close()
+
+
 class SqlStore:
     """One district in one SQLite file or one PostgreSQL schema."""
 
@@ -147,39 +162,40 @@ class SqlStore:
     def read(self) -> Generator["SqlReader", None, None]:
         """One snapshot."""
         try:
-            with self.reader.connect() as connection:
-                if self.postgres:
+            if self.postgres:
+                with self.reader.connect() as connection:
                     connection = connection.execution_options(  # noqa: PLW2901
                         isolation_level="REPEATABLE READ", postgresql_readonly=True
                     )
                     with connection.begin():
-                        yield SqlReader(connection, postgres=True)
-                else:
-                    connection.exec_driver_sql("begin")
+                        yield SqlReader(connection.connection.driver_connection, postgres=True)
+            else:
+                with _lent(self.reader) as driver:
+                    driver.execute("begin")
                     try:
-                        yield SqlReader(connection, postgres=False)
+                        yield SqlReader(driver, postgres=False)
                     finally:
-                        connection.exec_driver_sql("rollback")
-        except (exc.OperationalError, exc.TimeoutError) as error:
+                        driver.execute("rollback")
+        except _UNAVAILABLE as error:
             raise StoreUnavailable from error
 
     def write(self, work: Callable[["SqlTx"], T]) -> T:
         """One transaction; the clock row is locked before anything is read."""
         try:
-            with self.engine.connect() as connection:
-                if self.postgres:
-                    with connection.begin():
-                        connection.exec_driver_sql("select seq from clock where id = 1 for update")
-                        return work(SqlTx(connection, postgres=True))
-                connection.exec_driver_sql("begin immediate")
+            if self.postgres:
+                with self.engine.connect() as connection, connection.begin():
+                    connection.exec_driver_sql("select seq from clock where id = 1 for update")
+                    return work(SqlTx(connection.connection.driver_connection, postgres=True))
+            with _lent(self.engine) as driver:
+                driver.execute("begin immediate")
                 try:
-                    result = work(SqlTx(connection, postgres=False))
-                    connection.exec_driver_sql("commit")
+                    result = work(SqlTx(driver, postgres=False))
+                    driver.execute("commit")
                 except BaseException:
-                    connection.exec_driver_sql("rollback")
+                    driver.execute("rollback")
                     raise
                 return result
-        except (exc.OperationalError, exc.TimeoutError) as error:
+        except _UNAVAILABLE as error:
             raise StoreUnavailable from error
 
     def close(self) -> None:
@@ -204,18 +220,34 @@ def _columns(table: str, names: Iterable[str]) -> None:
             raise KeyError(message)
 
 
+_DRIVER_ERRORS = (pysqlite3.Error, psycopg.Error)
+
+
+def _told(error: Exception, sql: str) -> exc.DBAPIError:
+    """The same error whichever driver had it; without values, which may be personal."""
+    if isinstance(error, pysqlite3.OperationalError | psycopg.OperationalError):
+        return exc.OperationalError(sql, None, error)
+    if isinstance(error, pysqlite3.IntegrityError | psycopg.IntegrityError):
+        return exc.IntegrityError(sql, None, error)
+    return exc.DBAPIError(sql, None, error)
+
+
 class SqlReader:
     """See ``store.Reader``."""
 
-    def __init__(self, connection: Connection, *, postgres: bool) -> None:
-        self._connection = connection
-        self._mark = "%s" if postgres else "?"
+    def __init__(self, driver: Any, *, postgres: bool) -> None:
+        """Ask through `driver`, a connection of the driver inside a transaction."""
+        self._driver = driver
         self._postgres = postgres
 
     def _rows(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
         if self._postgres:
             sql = sql.replace("?", "%s")
-        return self._connection.exec_driver_sql(sql, tuple(values)).fetchall()
+        try:
+            found: Sequence[Any] = self._driver.execute(sql, tuple(values)).fetchall()
+        except _DRIVER_ERRORS as error:
+            raise _told(error, sql) from error
+        return found
 
     def _condition(self, table: str, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
         parts: list[str] = []
@@ -488,14 +520,20 @@ class SqlTx(SqlReader):
     def _run(self, sql: str, values: Sequence[Any]) -> int:
         if self._postgres:
             sql = sql.replace("?", "%s")
-        return self._connection.exec_driver_sql(sql, tuple(values)).rowcount
+        try:
+            return int(self._driver.execute(sql, tuple(values)).rowcount)
+        except _DRIVER_ERRORS as error:
+            raise _told(error, sql) from error
 
     def _run_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
             return
         if self._postgres:
             sql = sql.replace("?", "%s")
-        self._connection.exec_driver_sql(sql, rows)
+        try:
+            self._driver.cursor().executemany(sql, rows)
+        except _DRIVER_ERRORS as error:
+            raise _told(error, sql) from error
 
     def number(self) -> int:
         return int(self._rows("update clock set seq = seq + 1 where id = 1 returning seq", ())[0][0])
@@ -560,14 +598,14 @@ class SqlTx(SqlReader):
 
     @contextmanager
     def savepoint(self) -> Generator[None, None, None]:
-        self._connection.exec_driver_sql("savepoint part")
+        self._driver.execute("savepoint part")
         try:
             yield
         except BaseException:
-            self._connection.exec_driver_sql("rollback to savepoint part")
-            self._connection.exec_driver_sql("release savepoint part")
+            self._driver.execute("rollback to savepoint part")
+            self._driver.execute("release savepoint part")
             raise
-        self._connection.exec_driver_sql("release savepoint part")
+        self._driver.execute("release savepoint part")
 
 
 def _values(doc: Doc) -> tuple[Any, ...]:
