@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from sync.commit import Work
     from sync.config import Config
+    from sync.firing import Ticked
     from sync.values import Doc
 
 DISTRICT = "410399"
@@ -167,8 +168,8 @@ def make_district(path: Path) -> None:
     ]
     works += [administration.add_account(name, name, "-", user_id=user_id(name)) for name in PEOPLE]
     for name, (role, where) in PEOPLE.items():
-        place = {"cell": where} if where in CELLS else {"unit": where}
-        works.append(administration.grant_role(name, role, **place))
+        cell, unit = (where, None) if where in CELLS else (None, where)
+        works.append(administration.grant_role(name, role, cell=cell, unit=unit))
     for work in works:
         district.commit(work)
     with district.store.engine.connect() as connection:
@@ -211,7 +212,7 @@ class District:
         """Let everything take effect that is due now; how many firings."""
         fired = 0
         while True:
-            ticked = self.commit(tick_work())
+            ticked: Ticked = self.commit(tick_work())
             fired += ticked.fired
             if not ticked.more:
                 return fired

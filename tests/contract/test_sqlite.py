@@ -1,0 +1,93 @@
+"""What only SQLite needs: a library without the defect of its log, WAL and FULL, readers that cannot write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pysqlite3
+import pytest
+
+from sync import sql_store
+from sync.errors import StoreUnavailable
+from sync.sql_store import SQLITE_MINIMUM, SqlStore, postgres_engine, sqlite_engine, sqlite_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_library_in_use_is_new_enough() -> None:
+    assert SQLITE_MINIMUM == (3, 51, 3)
+    assert sqlite_version() >= SQLITE_MINIMUM
+
+
+@pytest.mark.parametrize("version", ["3.7.0", "3.40.1", "3.51.2"])
+def test_a_library_that_can_damage_a_database_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(pysqlite3, "sqlite_version", version)
+    with pytest.raises(StoreUnavailable, match=r"3\.51\.3"):
+        SqlStore.sqlite(tmp_path / "d.db")
+    assert not (tmp_path / "d.db").exists()
+
+
+def test_versions_are_compared_as_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pysqlite3, "sqlite_version", "3.100.0")
+    SqlStore.sqlite(tmp_path / "d.db").close()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_every_connection_has_the_log_and_waits_for_the_disk(tmp_path: Path, readonly: bool) -> None:
+    store = SqlStore.sqlite(tmp_path / "d.db")
+    store.create()
+    engine = store.reader if readonly else store.engine
+    with engine.connect() as connection:
+        read = {
+            name: connection.exec_driver_sql(f"pragma {name}").scalar()
+            for name in (
+                "journal_mode",
+                "synchronous",
+                "foreign_keys",
+                "trusted_schema",
+                "secure_delete",
+                "query_only",
+            )
+        }
+    store.close()
+    assert read == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "trusted_schema": 0,
+        "secure_delete": 1,
+        "query_only": int(readonly),
+    }
+
+
+@pytest.mark.parametrize("weaker", ["journal_mode=DELETE", "synchronous=NORMAL"])
+def test_a_connection_that_got_less_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weaker: str
+) -> None:
+    monkeypatch.setattr(sql_store, "_PRAGMAS", (*sql_store._PRAGMAS, weaker))
+    engine = sqlite_engine(tmp_path / "d.db")
+    with pytest.raises(StoreUnavailable, match="WAL and FULL"):
+        engine.connect()
+
+
+def test_a_file_in_a_missing_folder_gets_its_folder(tmp_path: Path) -> None:
+    SqlStore.sqlite(tmp_path / "districts" / "410399.db").close()
+    assert (tmp_path / "districts").is_dir()
+
+
+@pytest.mark.parametrize("schema", ["d; drop schema public", "D", "1d", "", 'd"x'])
+def test_a_schema_name_that_could_be_more_than_a_name_is_refused(schema: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        postgres_engine("postgresql://nobody@127.0.0.1:1/none", schema)
+
+
+def test_a_database_that_cannot_be_reached_is_told_as_such() -> None:
+    store = SqlStore.postgresql("postgresql://nobody@127.0.0.1:1/none", "d_1")
+    with pytest.raises(StoreUnavailable):
+        store.write(lambda tx: tx.number())
+    with pytest.raises(StoreUnavailable), store.read() as reader:
+        reader.head()
+    store.close()
