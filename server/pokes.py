@@ -18,6 +18,8 @@ COALESCE_MS = 2_000
 HEARTBEAT_MS = 15_000
 TICKET_MS = 30_000
 RETRY_MS = (3_000, 15_000)  # spread, so that a restart is not followed by every phone at once
+MANY_STREAMS = 500  # from here on commits are gathered for a moment before the streams are walked through
+ROUND_MS = 50
 _TICKETS_MAX = 100_000
 
 
@@ -51,36 +53,98 @@ class _Pending:
         return b"event: RESYNC\ndata: " + data + b"\n\n"
 
 
+class _Round:
+    """What the next walk over a district's streams will tell."""
+
+    __slots__ = ("dirty", "everything", "head")
+
+    def __init__(self, head: int, collections: Some[str] | None) -> None:
+        self.head = head
+        self.dirty: set[str] = set()
+        self.everything = False
+        self.add(head, collections)
+
+    def add(self, head: int, collections: Some[str] | None) -> None:
+        """Take in one more commit."""
+        self.head = max(self.head, head)
+        if collections is None:
+            self.everything = True
+        else:
+            self.dirty.update(collections)
+
+
 class Hub:
     """The streams of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._streams: dict[str, set[_Pending]] = {}
+        # by district and loop, so that the writer's thread never walks through ten thousand streams
+        self._streams: dict[str, dict[asyncio.AbstractEventLoop, set[_Pending]]] = {}
+        self._by_user: dict[tuple[str, int], set[_Pending]] = {}
         self._tickets: dict[str, tuple[int, object]] = {}
         self._later: set[tuple[str, int]] = set()
+        self._rounds: dict[tuple[str, asyncio.AbstractEventLoop], _Round] = {}
         self.closing = False
 
     @property
     def streams(self) -> int:
         """How many streams are open."""
         with self._lock:
-            return sum(len(found) for found in self._streams.values())
+            return sum(len(found) for loops in self._streams.values() for found in loops.values())
 
     def poke(
         self, district: str, head: int, collections: Some[str] | None = None, users: Some[int] | None = None
     ) -> None:
-        """Tell the streams of a district, or of some of its users; from any thread. None means all."""
+        """Tell the streams of a district, or of some of its users; from any thread. None means all.
+
+        Commits that come while a round over the streams is still to begin are told in that round: a district that
+        commits a hundred times a second has its streams walked through twenty times.
+        """
         with self._lock:
-            found = list(self._streams.get(district, ()))
-        if users is not None:
-            found = [pending for pending in found if pending.user_pk in users]
-        per_loop: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
-        for pending in found:
-            per_loop.setdefault(pending.loop, []).append(pending)
-        for loop, pendings in per_loop.items():
+            open_ = self._streams.get(district, {})
+            size = sum(map(len, open_.values()))
+            loops = set(open_)
+            if users is None:
+                waiting = {loop for loop in loops if (district, loop) in self._rounds}
+                for loop in waiting:
+                    self._rounds[district, loop].add(head, collections)
+                loops -= waiting
+                self._rounds |= {(district, loop): _Round(head, collections) for loop in loops}
+        for loop in loops:
             with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
-                loop.call_soon_threadsafe(_mark, pendings, head, collections)
+                if users is None:
+                    loop.call_soon_threadsafe(self._begin_round, district, loop, size)
+                else:
+                    loop.call_soon_threadsafe(self._tell, district, loop, _Round(head, collections), users)
+
+    def _begin_round(self, district: str, loop: asyncio.AbstractEventLoop, size: int) -> None:
+        if size < MANY_STREAMS:
+            self._walk(district, loop)
+        else:
+            loop.call_later(ROUND_MS / 1000, self._walk, district, loop)
+
+    def _walk(self, district: str, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            told = self._rounds.pop((district, loop), None)
+        if told is not None:
+            self._tell(district, loop, told, None)
+
+    def _tell(
+        self, district: str, loop: asyncio.AbstractEventLoop, told: "_Round", users: Some[int] | None
+    ) -> None:
+        with self._lock:
+            if users is None:
+                found = list(self._streams.get(district, {}).get(loop, ()))
+            else:
+                own = [pending for user in users for pending in self._by_user.get((district, user), ())]
+                found = [pending for pending in own if pending.loop is loop]
+        for pending in found:
+            if told.everything:
+                pending.everything = True
+            else:
+                pending.dirty |= told.dirty
+            pending.head = max(pending.head, told.head)
+            pending.changed.set()
 
     def poke_later(self, district: str, user_pk: int, delay_ms: int) -> None:
         """Tell one user's streams after a while, once however often it is asked for; from a running loop (PU10).
@@ -88,12 +152,14 @@ class Hub:
         A page that overtook a push answer is repaired by the first pull after the answer can no longer be on its way.
         """
         key = (district, user_pk)
-        if key in self._later:
-            return
-        self._later.add(key)
+        with self._lock:
+            if key in self._later:
+                return
+            self._later.add(key)
 
         def now() -> None:
-            self._later.discard(key)
+            with self._lock:
+                self._later.discard(key)
             self.poke(district, 0, None, {user_pk})
 
         asyncio.get_running_loop().call_later(delay_ms / 1000, now)
@@ -102,7 +168,12 @@ class Hub:
         """End every stream; from any thread."""
         self.closing = True
         with self._lock:
-            found = [pending for streams in self._streams.values() for pending in streams]
+            found = [
+                pending
+                for loops in self._streams.values()
+                for streams in loops.values()
+                for pending in streams
+            ]
         for pending in found:
             with contextlib.suppress(RuntimeError):
                 pending.loop.call_soon_threadsafe(pending.end)
@@ -134,7 +205,8 @@ class Hub:
         pending.everything, pending.head = True, head
         end = monotonic_ms() + ends_in_ms
         with self._lock:
-            self._streams.setdefault(district, set()).add(pending)
+            self._streams.setdefault(district, {}).setdefault(pending.loop, set()).add(pending)
+            self._by_user.setdefault((district, user_pk), set()).add(pending)
         try:
             low, high = RETRY_MS
             yield f"retry: {low + secrets.randbelow(high - low + 1)}\n\n".encode()
@@ -156,7 +228,14 @@ class Hub:
                     beat = now + HEARTBEAT_MS
         finally:
             with self._lock:
-                self._streams.get(district, set()).discard(pending)
+                streams = self._streams[district][pending.loop]
+                streams.discard(pending)
+                if not streams:
+                    del self._streams[district][pending.loop]
+                own = self._by_user[district, user_pk]
+                own.discard(pending)
+                if not own:
+                    del self._by_user[district, user_pk]
 
     async def _wait(self, pending: _Pending, milliseconds: int, *, sleeping: bool) -> None:
         """Wait for a poke, or, when one is already pending, for the two seconds to pass; closing ends both."""
@@ -164,14 +243,5 @@ class Hub:
             return
         event = pending.closed if sleeping else pending.changed
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), milliseconds / 1000)
-
-
-def _mark(pendings: list[_Pending], head: int, collections: Some[str] | None) -> None:
-    for pending in pendings:
-        if collections is None:
-            pending.everything = True
-        else:
-            pending.dirty.update(collections)
-        pending.head = max(pending.head, head)
-        pending.changed.set()
+            async with asyncio.timeout(milliseconds / 1000):  # no task of its own, unlike wait_for
+                await event.wait()

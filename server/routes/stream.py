@@ -1,6 +1,5 @@
 """The stream of pokes, and the ticket that opens it where no header can be sent."""
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from litestar import Request, get, post
@@ -48,14 +47,9 @@ async def stream(request: HttpRequest) -> Stream:
     if runtime.hub.closing:
         raise StoreUnavailable("The server is stopping.", retry_after=5)
     district = runtime.district(caller.district)
-
-    async def events() -> AsyncGenerator[bytes, None]:
-        life = caller.token_expires_at - wall_ms()
-        async for event in runtime.hub.stream(caller.district, caller.user_pk, district.head.seq, life):
-            yield event
-
+    life = caller.token_expires_at - wall_ms()
     return Stream(
-        events(),
+        runtime.hub.stream(caller.district, caller.user_pk, district.head.seq, life),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"},
     )

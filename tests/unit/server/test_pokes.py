@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -131,3 +131,45 @@ async def test_a_ticket_opens_once_and_not_late(hub: Hub, monkeypatch: pytest.Mo
     at = monotonic_ms()
     monkeypatch.setattr(pokes, "monotonic_ms", lambda: at + pokes.TICKET_MS)
     assert hub.redeem(late) is None
+
+
+async def test_commits_that_come_before_the_streams_are_walked_through_are_one_round(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pokes, "MANY_STREAMS", 1)
+    streams = [await opened(hub, user) for user in range(3)]
+    walks: list[int] = []
+    tell = hub._tell
+
+    def counted(*args: Any) -> None:
+        walks.append(args[2].head)
+        tell(*args)
+
+    monkeypatch.setattr(hub, "_tell", counted)
+    for head in range(8, 108):
+        hub.poke("d", head, ["cases"])
+    for stream in streams:
+        assert await event(stream) == {"collections": ["cases"], "head": 107}
+        await stream.aclose()
+    assert walks == [107]
+
+
+async def test_a_district_without_streams_keeps_nothing_for_later(hub: Hub) -> None:
+    hub.poke("d", 9)
+    stream = await opened(hub)
+    hub.poke("d", 10)
+    assert (await event(stream))["head"] == 10
+    await stream.aclose()
+    hub.poke("d", 11)
+    assert hub._rounds == {}
+
+
+async def test_a_poke_for_later_comes_once(hub: Hub) -> None:
+    stream = await opened(hub, 1)
+    for _ in range(3):
+        hub.poke_later("d", 1, 1)
+    assert hub._later == {("d", 1)}
+    assert (await event(stream))["collections"] is None
+    assert hub._later == set()
+    await stream.aclose()
+    assert hub._by_user == {}
