@@ -1,4 +1,4 @@
-"""待核箱: what could not be applied and waits for a person of the centre, who tries it again or lets it go."""
+"""待核箱: what could not be applied and waits for a person of the centre, who tries it again or lets it go (QU5)."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
