@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from tests.http.town import CELLS, PASSWORD, Town
+
+if TYPE_CHECKING:
+    import pytest
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
