@@ -1,0 +1,149 @@
+"""Units, and layers of grid cells."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from server.cli.common import (
+    FILE,
+    P,
+    R,
+    call_district,
+    data_option,
+    district_option,
+    echo_fault,
+    main,
+    reported,
+    text_of,
+)
+
+
+@main.group()
+def units() -> None:
+    """Organisations."""
+
+
+@units.command(name="import")
+@click.argument("file", type=FILE)
+@district_option
+@data_option
+@reported
+def units_import(file: Path, district: str | None, data: str | None) -> None:
+    """Add or change units from CSV with the columns code, type, name, area, level, parent."""
+    changed = call_district("units_import", data, csv_text=text_of(file), district=district)
+    click.echo(f"{changed} units added or changed.")
+
+
+@main.group()
+def cells() -> None:
+    """Layers of grid cells."""
+
+
+def _reads_layer(command: Callable[P, R]) -> Callable[P, R]:
+    command = click.option("--repair", is_flag=True, help="Mend broken rings, and say what was done.")(
+        command
+    )
+    command = click.option(
+        "--fields", type=FILE, help="JSON: which property means code, name, kind, parents."
+    )(command)
+    return click.option("--crs", help="wgs84, cgcs2000, gcj02 or bd09, where the file does not say.")(command)
+
+
+def _fields(file: Path | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        found: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    return found
+
+
+@cells.command(name="check")
+@click.argument("file", type=FILE)
+@_reads_layer
+@reported
+def cells_check(file: Path, crs: str | None, fields: Path | None, repair: bool) -> None:
+    """Say what is wrong with a GeoJSON file of cells; changes nothing."""
+    from server.commands import read_layer
+
+    layer, report = read_layer(text_of(file), crs, _fields(fields), repair=repair)
+    for fault in report.faults:
+        echo_fault(msgspec.to_builtins(fault))
+    if layer is None or not report.usable:
+        raise click.ClickException(f"{len(report.errors)} errors, {len(report.warnings)} warnings.")
+    click.echo(f"{len(layer.cells)} cells in {len(layer.areas)} areas, {len(report.warnings)} warnings.")
+
+
+@cells.command(name="import")
+@click.argument("file", type=FILE)
+@_reads_layer
+@click.option("--activate", is_flag=True, help="Put it in force at once.")
+@district_option
+@data_option
+@reported
+def cells_import(
+    file: Path,
+    crs: str | None,
+    fields: Path | None,
+    repair: bool,
+    activate: bool,
+    district: str | None,
+    data: str | None,
+) -> None:
+    """Keep a layer as a draft generation."""
+    done = call_district(
+        "cells_import",
+        data,
+        geojson=text_of(file),
+        crs=crs,
+        fields=_fields(fields),
+        repair=repair,
+        district=district,
+    )
+    for fault in done["faults"]:
+        echo_fault(fault)
+    click.echo(f"Generation {done['generation']}: {done['cells']} cells in {done['areas']} areas.")
+    if activate:
+        call_district("cells_activate", data, generation=done["generation"], district=district)
+        click.echo("It is in force.")
+
+
+@cells.command(name="activate")
+@click.argument("generation", type=int)
+@district_option
+@data_option
+@reported
+def cells_activate(generation: int, district: str | None, data: str | None) -> None:
+    """Put a generation in force."""
+    call_district("cells_activate", data, generation=generation, district=district)
+    click.echo(f"Generation {generation} is in force.")
+
+
+@cells.command(name="preview")
+@click.argument("generation", type=int)
+@district_option
+@data_option
+@reported
+def cells_preview(generation: int, district: str | None, data: str | None) -> None:
+    """Say how many open cases a generation would move, and between which cells; changes nothing."""
+    found = call_district("cells_preview", data, generation=generation, district=district)
+    click.echo(
+        f"Generation {found['generation']}: {found['moved']} of {found['open_cases']} open cases move; "
+        f"{found['set_by_person']} were placed by a person, {found['needs_confirmation']} would need confirmation."
+    )
+    for move in found["moves"]:
+        click.echo(f"{move['from']}\t{move['to']}\t{move['cases']}")
+
+
+@cells.command(name="list")
+@district_option
+@data_option
+@reported
+def cells_list(district: str | None, data: str | None) -> None:
+    """Every generation."""
+    for row in call_district("cells_list", data, district=district):
+        click.echo(f"{row['number']}\t{row['state']}\t{row['name']}")
