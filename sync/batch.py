@@ -267,10 +267,8 @@ class Batch:
             author_since=up.author_since,
             klass=up.klass,
             klass_since=up.klass_since,
-            dek=up.dek,
             history=True,
-        )
-        item.fresh = parent.fresh
+        )  # its key stays its own: history and ledger were sealed under it
         item.wrote = True
 
     def name(self, case: Item, user_pk: int, known: Iterable[Named], *, denied: bool = False) -> None:

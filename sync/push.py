@@ -176,6 +176,7 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
             decide(batch, facts, caller, row)
         else:
             batch.keep(row.fault or "id_missing", row.raw, collection=collection, doc_id="")
+    push_entries.take_effect(batch, facts)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
     _mark(tx, context, caller, collection, facts.head.seq)
     return _answer(batch, facts, caller, collection, rows)

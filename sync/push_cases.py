@@ -18,7 +18,7 @@ _NAME = "cases"
 
 def load_waiting(reader: Reader, facts: Facts, keys: Sequence[bytes]) -> None:
     """Entries that came before their case."""
-    for row in reader.find("waiting", {"case_id": list(keys), "linked": False}):
+    for row in reader.find("waiting", {"case_id": list(keys), "linked": False}, order=["entry_pk"]):
         facts.waiting.setdefault(row["case_id"], []).append(row["entry_pk"])
     pks = [pk for pks in facts.waiting.values() for pk in pks]
     facts.learn(reader.documents_by_pk(pks))

@@ -98,7 +98,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
             values["moved_from"], values["case_id"] = values["case_id"], case.id
         item = batch.create(Collection.entries, row.key, values, parent=case, **place)
         if kind == "act":
-            _run(batch, facts, caller, case, item)
+            _run(batch, facts, caller.user_pk, case, item)
         else:
             _told(batch, facts, case, item, kind)
     if result.rest:
@@ -164,7 +164,21 @@ def _waits(batch: Batch, caller: Caller, key: bytes, values: dict[str, Any], pla
     return item
 
 
-def _run(batch: Batch, facts: Facts, caller: Caller, case: Item, entry: Item) -> None:
+def take_effect(batch: Batch, facts: Facts) -> None:
+    """What entries that have just found their case bring about: it could not happen while they waited."""
+    items = {item.doc.pk: item for item in batch.items.values()}
+    for pk in batch.linked:
+        entry = items[pk]
+        if entry.doc.collection != Collection.entries:
+            continue
+        case, kind = items[entry.doc.case_pk or 0], str(entry.values["type"])
+        if kind == "act":
+            _run(batch, facts, entry.doc.writer, case, entry)
+        else:
+            _told(batch, facts, case, entry, kind)
+
+
+def _run(batch: Batch, facts: Facts, user_pk: int | None, case: Item, entry: Item) -> None:
     """The act of an entry; an illegal one is kept with the reason and comes back so."""
     body = entry.values.get("body") or {}
     name, args = body.get("act"), body.get("args") or {}
@@ -174,7 +188,7 @@ def _run(batch: Batch, facts: Facts, caller: Caller, case: Item, entry: Item) ->
         return
     wanted = args.get("master")
     master = _case(batch, facts, wanted) if isinstance(wanted, str) else None
-    casework.act(batch, facts, case, name, args, user_pk=caller.user_pk, entry=entry, master=master)
+    casework.act(batch, facts, case, name, args, user_pk=user_pk, entry=entry, master=master)
 
 
 def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:

@@ -150,6 +150,8 @@ def decide_read_only(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -
     """PU3 for what a phone only reads: the master comes back, the payload is kept."""
     collection = facts.collection
     doc = _stored(batch, facts, collection, row)
-    if doc is not None and row.fault is None and row.doc.get("v") == doc.v:
-        return
+    if doc is not None and doc.gone is None and row.fault is None and not row.doc.get("_deleted"):
+        held = content.wire_values(doc, facts.keys)
+        if all(held.get(name) == value for name, value in row.doc.items()):
+            return  # nothing was typed
     aside(batch, facts, caller, row, "read_only", collection, tell=False)
