@@ -36,7 +36,7 @@ def import_everything() -> None:
     """Import every module, since an error class is known once its module is."""
     for package in (sync, server):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if ".migrations." not in found.name:
+            if ".migrations." not in found.name and not found.name.endswith(".__main__"):
                 import_module(found.name)
 
 
