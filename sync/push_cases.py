@@ -207,6 +207,25 @@ def last_writer(facts: Facts, doc: Doc, field: str) -> int | None:
     return None if first is None else int(first)
 
 
+def _succeeds(facts: Facts, doc: Doc, caller: Caller, row: PushRow, field: str) -> bool:
+    """ME4, ME5: whether the pushed value comes after what this very device wrote in the field.
+
+    A capture edited while its first push was under way goes out again without a base, since its phone never took the
+    answer in. It is a successor if its counter is higher and nobody else has touched the field.
+    """
+    if row.base is not None:
+        return last_writer(facts, doc, field) == caller.device_pk
+    past = facts.history.get(doc.pk, [])
+    first = past[-1]["device"] if past else doc.device
+    others = [line for line in past if field in line["fields"].split(",") and line["by_device"] != first]
+    counters = [counter_of(doc.w)] if doc.device == caller.device_pk else []
+    counters += [counter_of(line["w"]) for line in past if line["device"] == caller.device_pk]
+    applied = [counter for counter in counters if counter is not None]
+    mine = counter_of(row.w)
+    newer = mine is not None and bool(applied) and mine > max(applied)
+    return first == caller.device_pk and not others and newer
+
+
 def is_stale(facts: Facts, doc: Doc, caller: Caller, w: str | None) -> bool:
     """PU11: an older counter of this device than the last one applied to the document."""
     mine = counter_of(w)
@@ -245,6 +264,7 @@ def merged_into(
     doc = item.before
     theirs = item.values
     other = item.doc.device
+    _keep_lost_base(batch, facts, row, item, name)
     if is_stale(facts, item.doc, caller, row.w):
         return _merge_stale(batch, row, item, mine)
     merged = merge(
@@ -252,7 +272,7 @@ def merged_into(
         row.base,
         mine,
         theirs,
-        same_device=lambda field: last_writer(facts, doc, field) == caller.device_pk,
+        same_device=lambda field: _succeeds(facts, doc, caller, row, field),
     )
     for conflict in merged.conflicts:
         values = {"base": conflict.base, "winner": conflict.winner, "loser": conflict.loser}
@@ -260,6 +280,28 @@ def merged_into(
     if merged.changed:
         batch.set(item, {field: merged.values.get(field) for field in merged.changed})
     return merged.changed
+
+
+def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: str) -> None:
+    """RC6: a base of a version that this history never had, after a restore: what it says may be all that is left.
+
+    Fields the phone did not touch would else come back in their older form, and nobody would know of the newer.
+    """
+    base = row.base or {}
+    version = base.get("v")
+    doc = item.before
+    if facts.head.epoch == 1 or not isinstance(version, int):
+        return
+    if version in {doc.v, doc.born} or any(past["seq"] == version for past in facts.history.get(doc.pk, ())):
+        return
+    owned = content.PHONE_OWNED[name] - {"id", "w", "author", "device"}
+    lost = {
+        field: value
+        for field, value in base.items()
+        if field in owned and value is not None and not same(value, item.values.get(field))
+    }
+    if lost:
+        batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, other=None)
 
 
 def _merge_stale(batch: Batch, row: PushRow, item: Item, mine: Mapping[str, Any]) -> frozenset[str]:
