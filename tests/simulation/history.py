@@ -34,6 +34,7 @@ from tests.simulation.world import AREAS, CELLS, OUTSIDE, START, UNITS, USERS, W
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sync.sql_store import SqlStore
 
@@ -72,6 +73,16 @@ class Request:
 
 
 @dataclass
+class Backup:
+    """The district's file, and what the oracle knew when it was copied."""
+
+    file: Path
+    oracle: Oracle
+    areas: dict[str, str]
+    kept: str
+
+
+@dataclass
 class History:
     """A run of one seed."""
 
@@ -92,6 +103,7 @@ class History:
         self.before: dict[str, list[Any]] = {}  # the words of the pushed cases before the push
         self.poisoned: set[str] = set()
         self.areas = dict(UNITS)
+        self.backup: Backup | None = None
         self.n = self.world.head()
         first = self.n
         for cell in CELLS:
@@ -170,6 +182,9 @@ class History:
             (2, self.do_name),
             (4, self.do_class),
             (1, self.do_merge),
+            (1, self.do_erase),
+            (1, self.do_back_up),
+            (1, self.do_restore),
             (2, self.do_time),
         ]
         weights, functions = zip(*acts, strict=True)
@@ -301,6 +316,46 @@ class History:
         case.master = master.id
         self.tell(f"merge {case.id[-4:]} into {master.id[-4:]}")
 
+    def do_erase(self) -> None:
+        if case := self.a_case():
+            self.erase(case)
+
+    def erase(self, case: Case) -> None:
+        self.n = self.world.erase(case.id)
+        self.oracle.erase(case, self.n)
+        self.tell(f"erase {case.id[-4:]}")
+
+    def do_back_up(self) -> None:
+        if self.store is None:  # the simulation copies files only
+            self.back_up()
+
+    def back_up(self) -> None:
+        kept = self.world.kept()
+        self.backup = Backup(self.world.back_up(), deepcopy(self.oracle), dict(self.areas), kept)
+        self.tell("--- backup")
+
+    def do_restore(self) -> None:
+        if self.backup is not None and self.chance.random() < 0.5:
+            self.restore()
+
+    def restore(self) -> None:
+        """The server of before; what came since lives on in phones, or nowhere. Old answers die with the process."""
+        assert self.backup is not None
+        for phone in self.phones.values():
+            for name in list(phone.pushes):
+                phone.end_push(name, lost=True)
+        self.n = self.world.restore(self.backup.file)
+        self.oracle = deepcopy(self.backup.oracle)
+        self.areas = dict(self.backup.areas)
+        self.requests.clear()
+        held = json.dumps(
+            [[copy.whole(0) for copy in phone.copies.values()] for phone in self.phones.values()]
+        )
+        for number, token in self.tokens.items():
+            # what was acknowledged and lives on in the backup or on some phone must not be lost
+            token.stored = token.stored and f"Q{number}Q" in self.backup.kept + held
+        self.tell("--- restored from the backup")
+
     def do_time(self) -> None:
         self.wait(self.chance.choice([1_000, 30_000, 100_000, 200_000]))
 
@@ -414,7 +469,30 @@ class History:
         if phone.device not in self.registered:
             self.registered[phone.device] = self.world.register(phone.device, phone.user)
             self.n = self.world.head()
+            phone.epoch = self.world.epoch
             self.tell(f"{phone.device} ({phone.user}) registers at {self.registered[phone.device]}")
+        elif not self.world.knows(phone.device, phone.user):
+            self.registered[phone.device] = self.world.register(phone.device, phone.user, registered=0)
+            self.tell(f"{phone.device} ({phone.user}) is not known any more")
+
+    def heal_after_restore(self, phone: Phone) -> None:
+        """What the helper does that sees another epoch: hand in again, have the rest taken away, begin again."""
+        told = self.world.hello(phone.device, phone.user)["epoch"]
+        known = [row["epoch"] for row in told["restored"]]
+        later = [row["restored_to"] for row in told["restored"] if row["epoch"] > (phone.epoch or 0)]
+        low = min(later) if phone.epoch == 1 or phone.epoch in known else 0
+        self.tell(f"{phone.device} finds epoch {told['epoch']}, hands in again what is above {low}")
+        for name in COLLECTIONS:
+            rows = phone.copies[name].lost_since(low)
+            if rows:
+                self.serve_push(phone, name, json.dumps(rows).encode())
+        for name in COLLECTIONS:
+            copy = phone.copies[name]
+            ids = [key for key, doc in copy.fork.items() if not doc["_deleted"]]
+            gone = self.world.reconcile(phone.device, phone.user, name, told["epoch"], ids)
+            copy.begin_again(gone)
+        phone.loops.clear()
+        phone.epoch = told["epoch"]
 
     def do_push(self) -> None:
         self.begin_push(self.a_phone(), self.chance.choice(COLLECTIONS), reaches=self.chance.random() > 0.1)
@@ -499,6 +577,9 @@ class History:
         if len(ids) != len(set(ids)):
             raise self.broken("a document stands twice on one page")
         self.check_leak(phone, collection, page["documents"], body, sent=set())
+        if page["checkpoint"]["e"] != phone.epoch:
+            self.heal_after_restore(phone)  # the page is thrown away
+            return False
         going_on = phone.page_came(collection, page)
         if going_on and self.chance.random() >= self.lazy:
             phone.write_pages(collection)

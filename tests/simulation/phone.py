@@ -57,6 +57,25 @@ class Copy:
             rows.append(row)
         return rows
 
+    def whole(self, number: int) -> list[Document]:
+        """Documents held in full with a version above `number`."""
+        held = [doc for doc in self.fork.values() if not doc["_deleted"] and doc.get("v", 0) > number]
+        return [
+            doc for doc in held if ("captured_at" in doc or "type" in doc) and "parties_masked" not in doc
+        ]
+
+    def lost_since(self, number: int) -> list[Document]:
+        """What a restored server may never have seen, as rows without a base."""
+        return [{"newDocumentState": deepcopy(doc)} for doc in self.whole(number)]
+
+    def begin_again(self, gone: list[str]) -> None:
+        """After a restore: what the server does not give goes, and everything is asked for from the beginning."""
+        for key in gone:
+            if key not in self.dirty():
+                self.fork.pop(key, None)
+                self.meta.pop(key, None)
+        self.checkpoint = None
+
     def pulled(self, documents: list[Document]) -> None:
         """Write a page; what the person has changed is passed over."""
         for doc in documents:
@@ -99,6 +118,7 @@ class Phone:
         self.loops: dict[str, Loop] = {}
         self.pushes: dict[str, Push] = {}
         self.counter = 0
+        self.epoch: int | None = None  # of the server it last agreed with
 
     def write_id(self, unique: str) -> str:
         self.counter += 1

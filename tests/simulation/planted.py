@@ -233,4 +233,19 @@ BUGS = (
     ),
     bug("the history is not written", 20, ("commit", '    tx.insert("change", batch.changes())\n', "")),
     bug("the ledger is not written", 60, ("commit", '    tx.insert("ledger", batch.ledger)\n', "")),
+    bug(
+        "a base of a lost history is forgotten",
+        "test_17",
+        ("push_cases", "    _keep_lost_base(batch, facts, row, item, name)\n", ""),
+    ),
+    bug(
+        "ids are judged whatever the epoch",
+        "test_16",
+        ("reconcile", '    if asked.get("epoch") != head.epoch:', "    if False:"),
+    ),
+    bug(
+        "a checkpoint of another epoch counts",
+        "test_what_was_granted",
+        ("pull", "if point.e != epoch or", "if"),
+    ),
 )

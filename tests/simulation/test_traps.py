@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sync.reconcile import ForeignEpoch
 from tests.simulation.history import History
 from tests.simulation.oracle import NORMAL, RESTRICTED, SEALED
 from tests.simulation.phone import Phone
@@ -425,4 +426,77 @@ def test_an_entry_goes_on_to_the_last_of_several_masters(story: Story) -> None:
     assert (story.world.truth("entries", entry) or {})["case_id"] == third.id
     story.pull(an, "entries")
     assert entry in an.copies["entries"].seen()
+    story.ends_well()
+
+
+def test_15_of_two_restores_the_lower_number_counts(story: Story) -> None:
+    an, bo, _ = held_by_an(story, 1)
+    story.back_up()
+    for _ in range(3):
+        touched(story, next(iter(story.oracle.cases.values())))
+        story.move(next(iter(story.oracle.cases.values())), THERE)
+    lost = story.case(an)  # only in the history that will be lost, and on this phone
+    story.restore()
+    for _ in range(6):
+        story.case(bo, THERE)
+    story.back_up()
+    story.restore()
+    assert (
+        (an.copies["cases"].seen()[lost.id])["v"] <= story.n
+    )  # the newer restore alone would not ask for it
+    story.ends_well()
+    assert story.world.truth("cases", lost.id) is not None
+
+
+def test_16_ids_of_one_epoch_are_not_judged_in_another(story: Story) -> None:
+    an, _, (case,) = held_by_an(story, 1)
+    story.back_up()
+    story.restore()
+    epoch = story.world.epoch
+    story.restore()
+    with pytest.raises(ForeignEpoch):
+        story.world.reconcile(an.device, "an", "cases", epoch, [case.id])
+    story.ends_well()
+
+
+def test_17_an_edit_over_a_lost_base_keeps_what_the_base_had(story: Story) -> None:
+    an, bo, (case,) = held_by_an(story, 1)
+    story.pull(bo)
+    story.back_up()
+    story.edit(bo, case.id, "description")
+    story.push(bo)
+    story.pull(an)  # an's phone has bo's text; bo's own phone is lost
+    del story.phones[bo.device]
+    story.restore()
+    story.edit(an, case.id, "title")
+    story.push(an)  # before the phone has seen the new epoch
+    story.ends_well()
+
+
+def test_what_was_granted_in_the_lost_history_alone_is_taken_away(story: Story) -> None:
+    _, _, (case,) = held_by_an(story, 1)
+    cui = story.phone("cui's", "cui")
+    story.back_up()
+    story.works_at("cui", HERE)
+    story.pull(cui)
+    assert case.id in cui.copies["cases"].seen()
+    story.restore()
+    story.pull(cui)
+    story.pull(cui)
+    assert cui.copies["cases"].seen() == {}
+    story.ends_well()
+
+
+def test_an_erased_case_leaves_every_phone_with_its_entries(story: Story) -> None:
+    an, bo, (case,) = held_by_an(story, 1)
+    story.entry(bo, case.id)
+    story.push(bo, "entries")
+    story.pull(an, "entries")
+    story.edit(an, case.id)
+    story.erase(case)
+    story.pull(an)
+    story.push(an)
+    story.pull(an, "entries")
+    assert an.copies["cases"].seen() == {}
+    assert an.copies["entries"].seen() == {}
     story.ends_well()

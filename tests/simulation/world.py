@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo.layer import read_geojson
 from geo.points import Crs
-from sync import administration, content, directives, pull as pulling
+from sync import administration, content, directives, hello, pull as pulling, reconcile, upkeep
 from sync.cases import lifecycle
 from sync.commit import Context, commit_group, write
 from sync.config import ConfigCache
@@ -157,6 +157,7 @@ class World:
         self.keys = OpenKeys()
         self.configs = ConfigCache(DISTRICT)
         self.now = START
+        self.epoch = 1
         self.server_page = pulling.PAGE_DOCS  # documents on a page that the server sizes
         self.batch = pulling.BATCH  # candidates it looks at in one go
         with store.read() as reader:
@@ -318,6 +319,59 @@ class World:
 
         return self.on_case(key, change, "merge")
 
+    def erase(self, key: str) -> int:
+        self.commit(upkeep.erase_work(Collection.cases, key))
+        return self.head()
+
+    # --- backups --------------------------------------------------------------------------------------------
+
+    def back_up(self) -> Path:
+        """A copy of the database as it stands."""
+        assert self.folder is not None
+        target = self.folder / f"backup-{self.head()}-{self.now}.db"
+        target.unlink(missing_ok=True)
+        with self.store.engine.connect() as connection:
+            connection.exec_driver_sql("vacuum into ?", (str(target),))
+        return target
+
+    def restore(self, backup: Path) -> int:
+        """The old process ends, the copy takes its place under a new epoch; returns the number restored to."""
+        assert self.folder is not None
+        self.store.close()
+        for name in ("d.db", "d.db-wal", "d.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.copy(backup, self.folder / "d.db")
+        self.store = SqlStore.sqlite(self.folder / "d.db")
+        self.configs = ConfigCache(DISTRICT)
+        self.epoch += 1
+
+        def work(tx: Tx) -> int:
+            head = tx.head().seq
+            tx.new_epoch(self.epoch)
+            tx.insert("epoch", [{"epoch": self.epoch, "restored_to": head}])
+            return head
+
+        return self.store.write(work)
+
+    def knows(self, device: str, user: str) -> bool:
+        with self.store.read() as reader:
+            return bool(reader.find("device", {"id": device, "user_pk": self.users[user]}))
+
+    def hello(self, device: str, user: str) -> dict[str, Any]:
+        caller = self.caller(device, user)
+        with self.store.read() as reader:
+            config = self.configs.get(reader)
+            return hello.answer(reader, config, caller, {}, wall=self.now, monotonic=self.now, words={})
+
+    def reconcile(self, device: str, user: str, collection: str, epoch: int, ids: list[str]) -> list[str]:
+        """Those of `ids` that the phone may not hold."""
+        caller = self.caller(device, user)
+        with self.store.read() as reader:
+            config = self.configs.get(reader)
+            asked = {"epoch": epoch, "ids": ids}
+            gone: list[str] = reconcile.answer(reader, config, caller, Collection[collection], asked)["gone"]
+            return gone
+
     # --- looking into the store ---------------------------------------------------------------------------
 
     def truth(self, collection: str, key: str) -> dict[str, Any] | None:
@@ -352,6 +406,7 @@ class World:
         texts += [
             content.unseal(self.keys, row["dek"], row["payload"], row["id"].encode()).decode()
             for row in aside
+            if row["dek"] is not None  # erased with its case
         ]
         return "\n".join(texts)
 
