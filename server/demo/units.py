@@ -42,6 +42,11 @@ _LOCAL_UNITS = (
     ("S2-POLICE", "police_station", "工运派出所", "002", "S2-CENTRE"),
     ("S2-MEDIATION", "mediation_committee", "工运街道人民调解委员会", "002", "S2-CENTRE"),
     ("S4-POLICE", "police_station", "北岸派出所", "004", "S4-CENTRE"),
+    ("C104-STATION", "community_station", "安平社区综治工作站", "001004", "S1-CENTRE"),
+    ("C303-STATION", "community_station", "书院社区综治工作站", "003003", "S3-CENTRE"),
+    ("C404-STATION", "community_station", "站前社区综治工作站", "004004", "S4-CENTRE"),
+    ("C502-STATION", "community_station", "梧桐社区综治工作站", "005002", "S5-CENTRE"),
+    ("V103-COMMITTEE", "villagers_committee", "柳林村村民委员会", "101203", "T1-CENTRE"),
     ("C201-STATION", "community_station", "焊花社区综治工作站", "002001", "S2-CENTRE"),
     ("C201-COMMITTEE", "residents_committee", "焊花社区居民委员会", "002001", "C201-STATION"),
     ("C201-OVERSIGHT", "oversight_committee", "焊花社区居务监督委员会", "002001", "C201-STATION"),
@@ -56,7 +61,7 @@ _LOCAL_UNITS = (
 
 
 def units() -> tuple[Unit, ...]:
-    """44 units; a parent always stands before its children."""
+    """49 units; a parent always stands before its children."""
     centre = Unit("D-CENTRE", "district_centre", f"{DISTRICT_NAME}综治中心", DISTRICT, Level.DISTRICT, None)
     found = [centre]
     found += [

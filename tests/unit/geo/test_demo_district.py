@@ -119,4 +119,4 @@ def test_units_form_one_tree_under_the_centre() -> None:
         assert unit.code not in known
         assert unit.parent in known if known else (unit.parent is None and unit.area == DISTRICT)
         known.add(unit.code)
-    assert len(known) == 44
+    assert len(known) == 49

@@ -1,0 +1,200 @@
+"""Makes the demo district: the same doors as real use, a year told in the order of time, then the list of accounts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from server.auth.passwords import Hasher
+from server.auth.sessions import revoke_device
+from server.database import Database
+from server.demo import flows
+from server.demo.captures import World
+from server.demo.district import DISTRICT, DISTRICT_NAME, draw, drafted
+from server.demo.homes import Homes
+from server.demo.people import Person, people
+from server.demo.stage import DAY, HOUR, Stage
+from server.demo.stories import Stories
+from server.demo.units import units
+from server.demo.year import CASES, Year
+from server.districts import District
+from server.runtime import Runtime, initialise, opened
+from server.settings import Settings
+from sync.administration import (
+    UnitRecord,
+    activate_generation,
+    add_account,
+    add_generation,
+    grant_role,
+    import_units,
+    put_settings,
+)
+from sync.cases.catalogue import ROLES
+from sync.commit import Context, Work
+from sync.errors import Conflict
+from sync.store import Tx
+
+SEED = 410399
+ACCOUNTS_FILE = "demo-accounts.json"
+WORDS = "春 夏 秋 冬"
+Say = Callable[[str], None]
+
+
+def prepare(settings: Settings, *, scale: float = 1.0, say: Say | None = None) -> bool:
+    """Make the demo district in the data folder; False when it is there already.
+
+    It is made beside and moved into place whole, so that a preparation that was interrupted leaves nothing half.
+    `scale` makes fewer ordinary cases and households; the stories are always all there. Raises ``Conflict`` where the
+    folder holds another district, or the database is not SQLite in it.
+    """
+    tell = say or (lambda text: click.echo(text, err=True))
+    if settings.database_url:
+        raise Conflict("The demo district lives on SQLite in its data folder: unset WANGGE_DATABASE_URL.")
+    if _ready(settings):
+        return False
+    tell("preparing the demo district (about half a minute) …")
+    folder = settings.folder
+    beside = folder / "preparing"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(mode=0o700, parents=True)
+    if settings.keys_folder.is_dir():
+        shutil.copytree(settings.keys_folder, beside / "keys")
+    _make(msgspec.structs.replace(settings, data=str(beside)), scale, tell)
+    for path in sorted(beside.rglob("*")):
+        target = folder / path.relative_to(beside)
+        if path.is_dir():
+            target.mkdir(mode=0o700, exist_ok=True)
+        elif path.name not in {ACCOUNTS_FILE, "directory.db"}:
+            path.replace(target)
+    for name in ("directory.db", ACCOUNTS_FILE):  # these say that all is there, so they come last
+        (beside / name).replace(folder / name)
+    shutil.rmtree(beside)
+    return True
+
+
+def _ready(settings: Settings) -> bool:
+    database = Database(settings)
+    try:
+        if not database.exists:
+            return False
+        entries = database.districts()
+    finally:
+        database.close()
+    if not any(entry.demo and entry.code == DISTRICT for entry in entries):
+        raise Conflict(f"{settings.data} holds a real installation: give the demo a folder of its own (DATA=…).")
+    return True
+
+
+def _make(settings: Settings, scale: float, tell: Say) -> None:
+    initialise(settings, DISTRICT, DISTRICT_NAME, "涧东", demo=True)
+    with opened(settings) as runtime:
+        district = runtime.district(DISTRICT)
+        layer = draw(SEED)
+        crew = people(layer)
+        password = secrets.token_urlsafe(9)
+        now = runtime.clock.now_ms() // 60_000 * 60_000
+        _found(district, crew, password)
+        calendar = district.config().calendars["office"]
+        stage = Stage(district, calendar, layer, now, SEED)
+        _tell_year(stage, crew, scale, tell)
+        _write_accounts(settings.folder, runtime, crew, password)
+
+
+def _found(district: District, crew: tuple[Person, ...], password: str) -> None:
+    """Cells, units, people and their roles, as an administrator enters them."""
+    layer = draw(SEED)
+    hashed = Hasher.shared().hash(password)
+    works: list[Work[object]] = [
+        add_generation(layer),
+        import_units([UnitRecord(u.code, u.type, u.name, u.area, u.level, u.parent) for u in units()]),
+        activate_generation(1),
+        add_generation(drafted(layer)),
+        put_settings({"sealed_clerk": "clerk-1", "demo": True}),
+    ]
+    for person in crew:
+        works.append(add_account(person.username, person.name, hashed))
+        works += [grant_role(person.username, role, unit=unit, cell=cell) for role, unit, cell in person.grants]
+
+    def work(tx: Tx, context: Context) -> None:
+        for one in works:
+            one(tx, context)
+
+    district.writer.submit_blocking(work, actor="demo")
+
+
+def _tell_year(stage: Stage, crew: tuple[Person, ...], scale: float, tell: Say) -> None:
+    world = World(stage, crew)
+    for person in crew:
+        role, unit, _ = person.grants[0]
+        if role == "mediator" and unit is not None:
+            flows.MEDIATORS[unit] = person.username
+        if role in {"unit_handler", "community_officer"} and unit is not None:
+            flows.HANDLERS[unit] = person.username
+        if role == "unit_manager" and unit is not None:
+            flows.MANAGERS[unit] = person.username
+    begin = stage.until - 370 * DAY
+
+    def arrive() -> flows.Script:
+        for person in crew:
+            stage.sign_in(person.username, person.phone or "办公电脑")
+        yield stage.now + HOUR
+
+    stage.add(begin, arrive())
+    stage.add(begin + DAY, stage.upkeep())
+    stage.play(begin)
+    Homes(world, scale).begin(begin + 2 * DAY)
+    stories = Stories(world)
+    stories.begin()
+    stage.add(stage.before(30), lost_phone(stage))
+    year = Year(world)
+    year.count = stories.count
+    year.reasons()
+    year.today()
+    year.rest(int(CASES * scale))
+    step = 30 * DAY
+    for n, to in enumerate(range(begin + step, stage.until, step), start=1):
+        stage.play(to)
+        tell(f"  month {n} of 12")
+    stage.play(stage.until)
+
+
+def lost_phone(stage: Stage) -> flows.Script:
+    """A worker's old phone is lost, and stopped; the new one is signed in."""
+    pk = stage.phones["grid-worker-5"].caller.device_pk
+
+    def work(tx: Tx, context: Context) -> None:
+        revoke_device(tx, context, pk)
+
+    stage.run(work, actor="cli:demo")
+    stage.sign_in("grid-worker-5", "红米 Note 12(新)")
+    return
+    yield
+
+
+def _write_accounts(folder: Path, runtime: Runtime, crew: tuple[Person, ...], password: str) -> None:
+    config = runtime.district(DISTRICT).config()
+    listed = []
+    for person in crew:
+        unit = next((unit for _, unit, _ in person.grants if unit), None)
+        listed.append(
+            {
+                "username": person.username,
+                "password": password,
+                "name": person.name,
+                "role": person.role,
+                "role_zh": ROLES[person.role].zh,
+                "unit": unit or "",
+                "unit_name": config.unit_by_code[unit].name if unit else "",
+                "cells": [cell for _, _, cell in person.grants if cell],
+            }
+        )
+    path = folder / ACCOUNTS_FILE
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(listed)))

@@ -1,0 +1,350 @@
+"""The stories a visitor is shown, told by the same acts as everything else; most of them happen in 焊花."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shapely import LineString
+
+from server.demo import flows
+from server.demo.captures import PLANT, Scene, Told, World
+from server.demo.flows import Case
+from server.demo.people import HOME
+from server.demo.stage import DAY, HOUR, MINUTE, Script, Stage
+from sync.values import Collection
+
+
+class Stories:
+    """All of them, for one stage."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.stage: Stage = world.stage
+        self.rng = world.rng
+        self.cells = self.stage.layer.cells_of(HOME)
+        self.plant = self.cells[-1]
+        self.count = 0
+
+    def begin(self) -> None:
+        """Put every story on the stage."""
+        ago = self.stage.before
+        for at, script in (
+            (ago(6), self.same_leak_twice()),
+            (ago(70), self.wages()),
+            (ago(26), self.sealed()),
+            (ago(1.5), self.from_the_village()),
+            (ago(2.2), self.wall_between_two_cells()),
+            (ago(150), self.wall_confirmed()),
+            (ago(9), self.hotline()),
+            (self.stage.office(self.stage.until - 26 * DAY), self.agreement_in_three_parts()),
+            (ago(11), self.about_staff()),
+            (ago(7.2), self.waiting_for_acceptance("物业费收缴方式引起争执", "0401", 1.0)),
+            (ago(18), self.waiting_for_acceptance("顶楼漏雨维修资金使用争议", "0404", 1.0)),
+            (ago(37), self.waiting_for_acceptance("烧烤店油烟反复扰民", "1501", 1.0)),
+            (ago(21), self.taken_on()),
+            (ago(66), self.paused_for_appraisal()),
+            (ago(50), self.instruction_unanswered()),
+            (ago(30), self.into_next_year()),
+            (ago(3.4), self.nowhere("说不清门牌的噪声", "0202")),
+            (ago(2.6), self.nowhere("路边两人争吵已散", "0208")),
+            (ago(4.1), self.kept_aside()),
+        ):
+            self.stage.add(at, script)
+            self.count += 1
+        self.count += 1  # the leak is captured twice; one of what is kept aside is a case too
+
+    # --- pieces ------------------------------------------------------------------------------------------------------
+
+    def told(self, category: str, title: str, text: str, done: str = "双方达成一致。") -> Told:
+        """A story's own words."""
+        row = {"category": category, "title": title, "text": text, "done": done, "group": "story"}
+        return self.world.tell(row, self.world.scene(cell=self.plant))
+
+    def case(self, told: Told, cell: str | None = None, author: str | None = None, **more: Any) -> Case:
+        """A case of a story, by default in the plant's dwellings."""
+        scene = self.world.scene(cell=cell or self.plant, author=author)
+        case = Case(self.world, told, scene, **more)
+        case.slow_at = 99
+        return case
+
+    # --- 1: the same leak twice --------------------------------------------------------------------------------------
+
+    def same_leak_twice(self) -> Script:
+        """Two workers write the same leak down without net, and two phones edit one case at once."""
+        told = self.told(
+            "0201",
+            "{c}3号楼2单元三楼漏水到二楼",
+            "三楼{a}家卫生间漏水,二楼{b}家厨房顶面起皮,灯座也进了水,先关了电闸。",
+        )
+        first = self.case(told, author="grid-worker-4", captured_at=self.stage.now - 5 * HOUR)
+        first.capture(address=f"{PLANT}3号楼2单元", people_count=2)
+        again = self.told(
+            "0201", "三楼往二楼漏水,两家吵了起来", "{b}家电话里说楼上漏水,楼上没人开门。{a}家下班后才在。"
+        )
+        second = self.case(again, author="grid-leader-1", captured_at=self.stage.now - 4 * HOUR)
+        second.capture(address=f"{PLANT}3号楼二单元二楼")
+        yield self.stage.now + 25 * MINUTE
+        # both look at the same state; what they add differs
+        known = self.stage.seen("grid-worker-4", first.id)
+        self.stage.edit("grid-worker-4", known, description="三楼地漏返水,已请水工看过,要换弯头。", people_count=3)
+        self.stage.edit("grid-leader-1", known, description="楼上答应今晚在家,约七点一起看现场。", wishes="先修后谈")
+
+    # --- 2: wages of fourteen workers --------------------------------------------------------------------------------
+
+    def wages(self) -> Script:
+        """Dispatched, returned twice, ruled upon, sponsored, under a yellow card."""
+        told = self.told(
+            "0701",
+            "老院改造工地14名工人工资被拖欠",
+            "{a}等14人在{c}改造工地干活,三个月工资没发,约十一万元,包工头{b}说总包没拨款。",
+        )
+        case = self.case(
+            told, people_count=14, signals=["wages_many"], urgency="urgent", source="party", channel="in_person"
+        )
+        stage = self.stage
+        case.capture()
+        yield stage.after(0.7)
+        case.note(case.scene.author, "contact_attempt", how="door", reached=True, text="见到三名代表,留了联系方式。")
+        yield stage.after(1)
+        case.act(
+            case.clerk, "triage", category="0701", basis="lawful", risk="orange", reason="涉及14人工资,临近月底",
+            signals=["wages_many"], channel="industry_professional", complexity="complex",
+        )
+        case.act(case.clerk, "admit", given_to="工人代表")
+        yield stage.after(1)
+        case.act("dispatcher-1", "dispatch", unit="D-LABOUR", mediation_channel="industry_professional")
+        yield stage.after(3)
+        case.act("unit-manager-2", "return", reason="not_our_duty", suggested_unit="D-HOUSING", note="工程款属住建监管")
+        yield stage.after(2)
+        case.act("dispatcher-1", "dispatch", unit="D-HOUSING", mediation_channel="administrative")
+        yield stage.after(3)
+        case.act("unit-manager-1", "return", reason="needs_joint", suggested_unit="D-LABOUR", note="应由人社牵头")
+        yield stage.after(3)
+        case.act(
+            "centre-director-1", "adjudicate", unit="D-LABOUR", helpers=["D-HOUSING"], reason="工资清欠由人社牵头,住建协助"
+        )
+        yield stage.after(5)
+        case.act("district-leader-1", "card", card="yellow", reason="两次退回,限期办结")
+        if stage.lead("street-leader-1", case.id, "sponsor", until=stage.until + 12 * DAY) is None:
+            case.act("street-leader-1", "sponsor", until=stage.until + 12 * DAY)
+        yield stage.after(1)
+        case.act("unit-handler-2", "accept")
+        yield stage.after(4)
+        case.act("unit-handler-2", "begin", consent=True, rights_told=True)
+        yield stage.after(6)
+        case.act("unit-handler-2", "session", entry=flows.session(case))
+
+    # --- 5: sealed ---------------------------------------------------------------------------------------------------
+
+    def sealed(self) -> Script:
+        """Known to those who are named; the leader of the street sees that it waits, and nothing of what it is."""
+        told = self.told("0106", "隐私", "隐私")
+        case = self.case(told, cell=self.cells[3], protection="sealed", parties=[], wishes=None)
+        case.clerk, case.dispatcher = "clerk-1", "centre-director-1"
+        case.capture(address=None, description="隐私")
+        yield self.stage.after(0.5)
+        case.note(case.scene.author, "contact_attempt", how="phone", reached=True)
+        yield self.stage.after(0.5)
+        case.act(
+            "clerk-1", "triage", category="0106", basis="lawful", risk="orange", reason="已核实", signals=[],
+            channel="government_private",
+        )
+        case.act("clerk-1", "admit", ground="当事人申请")
+        yield self.stage.after(0.5)
+        case.act("centre-director-1", "dispatch", unit="S2-MEDIATION", user=self.stage.id_of("mediator-2"))
+
+    # --- 7: from where no telephone reaches --------------------------------------------------------------------------
+
+    def from_the_village(self) -> Script:
+        """Captured six days ago up in the village, received today; its clocks run from today."""
+        told = self.told("0603", "浇地争水", "旱地轮灌,{a}和{b}为放水先后争吵,当场劝开,说好隔天再谈。")
+        village = self.stage.layer.cells_of("410399102202")[1]
+        case = self.case(told, cell=village, captured_at=self.stage.now - 6 * DAY)
+        case.capture()
+        entry = {
+            "id": self.stage.new_id(),
+            "case_id": case.id,
+            "type": "contact_attempt",
+            "at": self.stage.now - 5 * DAY,
+            "body": {"how": "door", "reached": True, "text": "两家都见了,同意由组长排号。"},
+        }
+        self.stage.push(case.scene.author, Collection.entries, entry)
+        return
+        yield
+
+    # --- 8: on a border ----------------------------------------------------------------------------------------------
+
+    def wall_between_two_cells(self) -> Script:
+        """A wall on the line between two cells and a fix of ±60 m: both are candidates until a person says."""
+        case = self._wall()
+        case.capture(location=self._border())
+        return
+        yield
+
+    def wall_confirmed(self) -> Script:
+        """The same sort of case, confirmed by the leader of the grid, and settled."""
+        case = self._wall()
+        flow = flows.settled(case, "written_agreement")
+        case.more["location"] = self._border()
+        yield next(flow)
+        self.stage.act(
+            "grid-leader-1", case.id, "set_place", cell=self.cells[0], evidence="现场看过,墙根在第一网格一侧"
+        )
+        yield from flow
+
+    def _wall(self) -> Case:
+        told = self.told(
+            "0205", "两院之间的院墙翻修越界争议", "{a}翻修两院之间的院墙,{b}说往自己这边挪了一砖,正好在两个网格交界处。"
+        )
+        return self.case(told, cell=self.cells[0], also_cells=[self.cells[1]])
+
+    def _border(self) -> dict[str, Any]:
+        shared = self.world.cells[self.cells[0]].geometry.boundary.intersection(
+            self.world.cells[self.cells[1]].geometry.boundary
+        )
+        line = shared if isinstance(shared, LineString) else max(shared.geoms, key=lambda part: part.length)
+        point = line.interpolate(0.5, normalized=True)
+        return {
+            "lon": round(point.x + 0.00004, 6),
+            "lat": round(point.y, 6),
+            "crs": "wgs84",
+            "accuracy_m": 60.0,
+            "confidence": 68,
+            "source": "gps",
+        }
+
+    # --- 9, 10 -------------------------------------------------------------------------------------------------------
+
+    def hotline(self) -> Script:
+        """From outside, with a number and a date of its own: two working days are left."""
+        told = self.told("0202", "夜间施工噪声扰民", "市民来电:{c}旁工地夜里十二点仍在打桩,要求答复。")
+        case = self.case(
+            told, author="clerk-2", source="hotline", channel="system", source_ref="HL-20-118-0764",
+            source_due=self.stage.after_days(3, self.stage.until),
+        )
+        yield from flows.taken(case)
+
+    def agreement_in_three_parts(self) -> Script:
+        """25,000 yuan in three parts: one paid, one late, one to come; six days left to ask the court."""
+        told = self.told(
+            "1102", "装修漏水损坏家具赔偿", "{a}家装修碰断水管,{b}家红木家具和地板泡水,经估价两万五千元。",
+            "赔偿二万五千元,分三期付清。",
+        )
+        case = self.case(told, pace=0.4)
+        case.unit = "C201-MEDIATION"
+        yield from flows.talking(case)
+        yield self.stage.after(2)
+        stage, until = self.stage, self.stage.until
+        begun = until - 24 * DAY
+        yield stage.office(begun)
+        parts = ((1_000_000, begun + 8 * DAY), (800_000, until - 3 * DAY), (700_000, until + 20 * DAY))
+        rows = [
+            {"no": n, "debtor": "p2", "creditor": "p1", "what": f"第{n}期赔偿款", "amount_fen": fen, "due": due}
+            for n, (fen, due) in enumerate(parts, start=1)
+        ]
+        case.act(case.mediator, "agree", entry=flows.agreement(case, rows))
+        yield stage.after(2)
+        case.act(case.mediator, "confirm_court", value="intended", court="涧东区人民法院")
+        yield stage.office(begun + 7 * DAY)
+        case.act(case.mediator, "perform", obligation=1, done_at=stage.now, amount_fen=1_000_000, by_party="p2")
+
+    # --- staff -------------------------------------------------------------------------------------------------------
+
+    def about_staff(self) -> Script:
+        """It concerns somebody of the community: those who hold office there do not even know of it."""
+        told = self.told("1606", "慰问品发放名单有意见", "{b}反映慰问品发放没有公示,怀疑照顾了熟人{a}。")
+        case = self.case(told, cell=self.cells[1], involves_staff=True)
+        case.unit = "D-MEDIATION"
+        yield from flows.taken(case)
+
+    # --- 11: the ladder ----------------------------------------------------------------------------------------------
+
+    def waiting_for_acceptance(self, title: str, category: str, hours: float) -> Script:
+        """Dispatched, and nobody signs for it: how far it has climbed is a matter of when."""
+        told = self.told(category, title, "{c}住户{a}等与{b}多次沟通没有结果,要求有人出面主持。")
+        case = self.case(told, cell=self.cells[2 + int(category) % 3])
+        case.unit = "S2-JUSTICE"
+        yield from self._dispatched(case, hours)
+
+    def _dispatched(self, case: Case, hours: float = 1.0, **how: Any) -> Script:
+        case.pace = hours * 0.4
+        yield from flows.admitted(case, risk="yellow", **how)
+        yield self.stage.after(0.3)
+        case.act(case.dispatcher, "dispatch", unit=case.unit, mediation_channel="grid")
+
+    def taken_on(self) -> Script:
+        """The street's leader has taken it on; his promise runs out within the hour."""
+        told = self.told("0204", "楼道杂物清理引起对立", "{a}等老住户不同意清走楼道旧家具,{b}等年轻住户要求通道畅通。")
+        case = self.case(told, cell=self.cells[4])
+        case.unit = "S2-JUSTICE"
+        yield from self._dispatched(case)
+        yield self.stage.before(2)
+        self.stage.lead("street-leader-1", case.id, "acknowledge", promise=self.stage.until + 50 * MINUTE)
+
+    def paused_for_appraisal(self) -> Script:
+        """Late at the community when an appraisal was allowed: the clock stands, the row says so."""
+        told = self.told("1102", "地暖试压渗漏责任待鉴定", "{a}家地暖试压后{b}家吊顶塌了一块,双方对是否施工质量问题说法不一。")
+        case = self.case(told, cell=self.cells[5], pace=0.4)
+        case.unit = "S2-JUSTICE"
+        yield from flows.talking(case, complexity="simple", risk="yellow")
+        yield self.stage.before(46)
+        until = self.stage.until + 20 * DAY
+        case.act(case.mediator, "suspend", reason="appraisal", until=until, evidence=["鉴定委托书"])
+        yield self.stage.before(45)
+        case.act("street-leader-1", "approve", request="r1")
+
+    def instruction_unanswered(self) -> Script:
+        """The leader has written what is to be done, and the date has passed without a word."""
+        told = self.told("0207", "院内停车位划线争议", "{c}重新划线后{a}等户没有固定车位,与管委会{b}争执。")
+        case = self.case(told, cell=self.cells[3])
+        case.unit = "S2-JUSTICE"
+        yield from self._dispatched(case)
+        yield self.stage.before(22)
+        self.stage.lead(
+            "street-leader-1", case.id, "instruct", text="请司法所今天签收,三日内组织一次协调会并报结果。",
+            due=self.stage.before(3),
+        )
+        yield self.stage.before(20)
+        case.act(case.mediator, "accept")
+
+    def into_next_year(self) -> Script:
+        """Extended by consent to a date of a year whose holidays nobody has announced yet."""
+        told = self.told("0304", "加装电梯分摊方案商议", "{a}等六户商议加装电梯分摊,一楼{b}提出采光补偿。")
+        case = self.case(told, cell=self.cells[5])
+        case.unit = "S2-JUSTICE"
+        yield from flows.talking(case, complexity="complex")
+        days = self.stage.days_to_unknown_year()
+        if days is None:
+            return
+        yield self.stage.after(2)
+        case.act(
+            case.mediator, "request_extension", days=days, reason="各方同意延长,待设计方案",
+            clock="mediation", consent=True,
+        )
+        yield self.stage.after(1)
+        case.act("centre-director-1", "approve", request="r1")
+
+    # --- what needs a look -------------------------------------------------------------------------------------------
+
+    def nowhere(self, title: str, category: str) -> Script:
+        """Captured without a place by a worker of two cells: nobody can say where it belongs."""
+        told = self.told(category, title, "路过时遇到,当事人没留门牌,晚上再去。")
+        case = self.case(told, author="grid-worker-2", location=None, address=None)
+        case.capture()
+        return
+        yield
+
+    def kept_aside(self) -> Script:
+        """Three things no rule could apply: kept whole, for a person to look at."""
+        told = self.told("0206", "狗叫扰邻", "{a}家狗白天叫,{b}要求处理。")
+        case = self.case(told, author="grid-worker-3")
+        place: Scene = case.scene
+        # a position without its coordinate system may lie half a kilometre off
+        case.capture(location={"lon": place.lon, "lat": place.lat, "accuracy_m": 12.0})
+        self.stage.push(
+            "grid-worker-5", Collection.tasks, {"id": self.stage.new_id(), "type": "visit_due", "text": "补走访"}
+        )
+        lost = {"id": self.stage.new_id(), "title": "老版本应用上传", "captured_at": self.stage.now, "kind": 7}
+        self.stage.push("grid-worker-6", Collection.cases, lost)
+        return
+        yield
