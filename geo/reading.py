@@ -187,13 +187,13 @@ def _grounds(features: list[_Feature], raw: list[Any], faults: list[Fault]) -> N
             faults.append(error(FaultCode.GEOMETRY_MISSING, (feature.label,)))
             continue
         sort, coordinates = geometry.get("type"), geometry.get("coordinates")
-        if sort not in {"Polygon", "MultiPolygon"}:
+        if not isinstance(sort, str) or sort not in {"Polygon", "MultiPolygon"}:
             faults.append(error(FaultCode.GEOMETRY_NOT_POLYGON, (feature.label,), type=str(sort)))
             continue
         try:
             parts = coordinates if sort == "MultiPolygon" else [coordinates]
             polygons = [_polygon(rings) for rings in cast("list[Any]", parts) if rings]
-        except (TypeError, ValueError, shapely.GEOSException):
+        except (TypeError, ValueError, LookupError, shapely.GEOSException):
             faults.append(error(FaultCode.COORDINATES_MALFORMED, (feature.label,)))
             continue
         if not polygons:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import MediaType
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from server import strict_json
 from server.auth.callers import Caller
@@ -18,7 +19,7 @@ from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
 from sync import hello, reconcile
 from sync.cases import district as words, schema
-from sync.errors import BadRequest, NotFound
+from sync.errors import BadRequest, BatchTooLarge, NotFound
 from sync.pull import OVERLAP_MS, Caller as Puller, pull
 from sync.push import BYTES_MAX, push_work
 from sync.store import Reader
@@ -110,7 +111,11 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         registered=0,
         marks={},
     )
-    work = push_work(sender, number, await request.body())
+    try:
+        body = await request.body()
+    except RequestEntityTooLarge:
+        raise BatchTooLarge from None  # the phone cuts its batch on this code and no other
+    work = push_work(sender, number, body)
     answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
     runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
     return _json(answer)

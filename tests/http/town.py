@@ -117,7 +117,7 @@ class Town:
 
     def get(self, user: str | None, path: str, /, **params: Any) -> Any:
         headers = {} if user is None else self.bearer(user)
-        return self.client.get(path, headers=headers, params=params)
+        return self.client.get(path, headers=headers, params=params or None)
 
     def post(self, user: str | None, path: str, body: Any = None, **options: Any) -> Any:
         headers = {} if user is None else self.bearer(user)
