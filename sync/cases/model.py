@@ -113,6 +113,10 @@ _LOOKUPS: Final[Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]]] = {
     collection: tuple((f.name, TABLES[f.table]) for f in fields if f.table)
     for collection, fields in FIELDS.items()
 }
+_TIMES: Final[Mapping[str, tuple[str, ...]]] = {
+    collection: tuple(f.name for f in fields if f.owner == "phone" and f.shape is shapes.Time)
+    for collection, fields in FIELDS.items()
+}
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     collection: tuple(f.name for f in fields if f.required and f.owner == "phone")
     for collection, fields in FIELDS.items()
@@ -148,14 +152,25 @@ def _party_ids_differ(doc: Mapping[str, Any]) -> bool:
     return not parties or len({party["id"] for party in parties}) == len(parties)
 
 
+def _with_instants(collection: str, doc: dict[str, Any]) -> dict[str, Any]:
+    """The document with its times as instants where they came as text; itself where none did."""
+    read: dict[str, Any] = {}
+    for name in _TIMES[collection]:
+        value = doc.get(name)
+        if isinstance(value, str) and (instant := instant_of(value)) is not None:
+            read[name] = instant
+    return {**doc, **read} if read else doc
+
+
 def checked(collection: str, doc: dict[str, Any]) -> Checked:
     """Sort a pushed document into what is kept and what is not; never raises for the content of a row.
 
     Server-owned fields are left out without an issue: a phone sends back the whole document it holds.
     """
     try:
-        msgspec.convert(doc, _PUSHED[collection])
-    except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
+        timed = _with_instants(collection, doc)
+        msgspec.convert(timed, _PUSHED[collection])
+    except (msgspec.ValidationError, AttributeError, TypeError, ValueError, RecursionError):
         return _checked_field_by_field(collection, doc)
     if not _codes_known(collection, doc) or (collection == "cases" and not _party_ids_differ(doc)):
         return _checked_field_by_field(collection, doc)
@@ -163,7 +178,7 @@ def checked(collection: str, doc: dict[str, Any]) -> Checked:
         if doc.get(name) is None:
             return _checked_field_by_field(collection, doc)
     phone = PHONE_FIELDS[collection]
-    values = {name: value for name, value in doc.items() if name in phone}
+    values = {name: value for name, value in timed.items() if name in phone}
     if collection == "visits":
         _visit_halved(values)
     return Checked(values, [], {}, usable=True, reason=None)
