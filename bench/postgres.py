@@ -21,6 +21,7 @@ def postgres(folder: Path) -> Iterator[str]:
     home.chmod(0o755)
     run = home / "run"
     (run / "python_PostgresServer").mkdir(parents=True)
+    run.chmod(0o700)
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(run)
     try:

@@ -23,6 +23,7 @@ from server.runtime import initialise, opened
 from server.settings import Settings
 from sync import administration as adm
 from sync.commit import Work
+from sync.upkeep import regrid_work
 
 DISTRICT = "410399"
 PASSWORD = "lan tian bai yun"  # noqa: S105  # of invented people
@@ -48,6 +49,8 @@ def prepare(settings: Settings) -> list[tuple[float, float]]:
             return writer.submit_blocking(work)
 
         do(adm.activate_generation(do(adm.add_generation(layer))))
+        while do(regrid_work()).after is not None:  # cases follow a new edition: not while something is measured
+            pass
         names = adm.UnitRecord.__struct_fields__
         do(
             adm.import_units(
