@@ -8,7 +8,8 @@ Field by field:
 - ME4  both changed: the same device wrote it last (then `mine` is its successor), else the field's rule decides and
   the loser goes to the ledger.
 
-ME5: without a base a push never overwrites: it fills what is empty, the rest goes to the ledger.
+ME5: without a base a push overwrites only what its own device alone has written; it fills what is empty, the rest goes
+to the ledger.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,8 +46,8 @@ def merge(
 ) -> Merged:
     """Merge the valid values of a push (`Checked.values`) into the server's document.
 
-    `base` must have been projected for the same reader as `mine`. `same_device(field)` says whether the pushing
-    device was the last to write that field; it is asked only where both sides changed.
+    `base` must have been projected for the same reader as `mine`. `same_device(field)` says whether `mine` succeeds
+    what the pushing device itself wrote last in that field; without a base: whether it alone ever wrote it.
     """
     rules = MERGED_FIELDS[collection]
     values = {name: theirs[name] for name in rules if name in theirs}
@@ -59,11 +60,12 @@ def merge(
         held = theirs.get(name)
         if same(value, held):
             continue
-        merged, lost = (
-            _soft(name, rule, value, held)
-            if base is None
-            else _three_way(name, rule, base.get(name), value, held, same_device)
-        )
+        if base is not None:
+            merged, lost = _three_way(name, rule, base.get(name), value, held, same_device)
+        elif same_device(name):
+            merged, lost = _three_way(name, rule, held, value, held, same_device)
+        else:
+            merged, lost = _soft(name, rule, value, held)
         conflicts.extend(lost)
         if not same(merged, held):
             values[name] = merged

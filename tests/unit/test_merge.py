@@ -194,6 +194,15 @@ def test_without_a_base_nothing_is_overwritten_and_gaps_are_filled() -> None:
     assert [(c.field, c.loser, c.decided) for c in out.conflicts] == [("title", "甲", "theirs")]
 
 
+def test_without_a_base_a_device_goes_on_with_what_it_alone_has_written() -> None:
+    held = with_(title="甲", signals=["drink"], address="三号院")
+    mine = with_(title="甲,已说好", signals=["weapon"], address="四号院")
+    out = merge("cases", None, mine, held, same_device=lambda field: field != "address")
+    assert (out.values["title"], out.values["signals"]) == ("甲,已说好", ["weapon"])
+    assert out.values["address"] == "三号院"
+    assert [(c.field, c.loser) for c in out.conflicts] == [("address", "四号院")]
+
+
 def test_without_a_base_ticks_are_added_and_none_removed() -> None:
     assert merged(None, with_(signals=["weapon"]), with_(signals=["drink"])).values["signals"] == [
         "drink",

@@ -24,6 +24,29 @@ def test_a_clean_edit_is_taken_and_its_former_state_can_be_read_back(district: D
     assert district.ledger(case["id"]) == []
 
 
+def test_a_capture_edited_while_its_first_push_was_under_way_goes_out_without_a_base_and_is_taken(
+    district: District,
+) -> None:
+    an = district.phone("an")
+    first = an.new(title="漏水", signals=["weapon"])
+    an.push("cases", first)  # the answer is not taken in: the person has written on
+    bo = district.phone("bo")
+    bo.edit(bo.pull("cases")[first["id"]], address="三号楼")
+    answer = an.push("cases", first | {"title": "四楼漏水", "address": "二号楼", "w": an.next_w()})
+    assert (answer["title"], answer["address"]) == ("四楼漏水", "三号楼")
+    assert [(line["field"], line["values"]["loser"]) for line in district.ledger(first["id"])] == [
+        ("address", "二号楼")
+    ]
+
+
+def test_an_older_copy_without_a_base_overwrites_nothing(district: District) -> None:
+    an = district.phone("an")
+    case = an.capture(title="漏水")
+    an.edit(case, title="四楼漏水")
+    answer = an.push("cases", case | {"title": "旧的", "w": None})
+    assert answer["title"] == "四楼漏水"
+
+
 def test_edits_of_different_fields_by_two_phones_both_stand(district: District) -> None:
     an, bo = district.phone("an"), district.phone("bo")
     case = an.capture()
