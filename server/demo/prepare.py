@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -42,7 +43,6 @@ from sync.store import Tx
 
 SEED = 410399
 ACCOUNTS_FILE = "demo-accounts.json"
-WORDS = "春 夏 秋 冬"
 Say = Callable[[str], None]
 
 
@@ -198,3 +198,48 @@ def _write_accounts(folder: Path, runtime: Runtime, crew: tuple[Person, ...], pa
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(listed)))
+
+
+# --- what is printed -------------------------------------------------------------------------------------------------
+
+# Whom to sign in as, and what there is to see.
+_SHOWN = (
+    ("street-leader-1", "提级事项:须决定、须知道;领办、批示", "the queue: take on, instruct"),
+    ("community-leader-1", "社区的提级事项", "the queue of a community"),
+    ("district-leader-1", "全区的提级事项", "the queue of the district"),
+    ("clerk-1", "受理窗口,密级案件的指定受理员", "intake, and the one named for sealed cases"),
+    ("dispatcher-1", "派单", "dispatch"),
+    ("centre-director-1", "裁定、批准、核实", "rule, approve, verify"),
+    ("mediator-2", "签收、调解、协议", "accept, mediate, agree"),
+    ("grid-worker-4", "今天六户该走访,本格案件", "six visits due today, cases of two cells"),
+)
+
+
+def welcome(settings: Settings, url: str) -> str:
+    """What `wangge demo` prints once it serves: where to go, as whom, and the three minutes that show it."""
+    listed = msgspec.json.decode((settings.folder / ACCOUNTS_FILE).read_bytes(), type=list[dict[str, Any]])
+    accounts = {account["username"]: account for account in listed}
+    shown = [(accounts[name], zh, en) for name, zh, en in _SHOWN if name in accounts]
+    width = max(len(account["username"]) for account, _, _ in shown)
+    lines = [
+        "",
+        f"  演示数据 · demo data, nobody in it exists · {DISTRICT_NAME}",
+        "",
+        f"  Open {url}  and choose an account there (one click), or sign in with",
+        f"  the password {shown[0][0]['password']} (all accounts: {settings.folder / ACCOUNTS_FILE}):",
+        "",
+        *(
+            f"    {account['username']:<{width}}  {account['role_zh']}: {zh} / {en}"
+            for account, zh, en in shown
+        ),
+        "",
+        "  Three minutes:",
+        "   1. street-leader-1: 「顶楼漏雨维修资金使用争议」 says why it is here; take it on (领办) or instruct (批示).",
+        "   2. Press 「+1 工作日」: 「物业费收缴方式引起争执」 climbs from the community to this queue, with the reason,",
+        "      and what was taken on (楼道杂物) comes back, since the promised time has passed.",
+        "   3. district-leader-1: what stayed lying three working days is there (烧烤店油烟).",
+        "",
+        f"  The contract: {url}/schema/openapi.json      Stop: Ctrl-C",
+        "",
+    ]
+    return "\n".join(lines)

@@ -196,6 +196,14 @@ class Stage:
         body = msgspec.json.encode([{"newDocumentState": new, "assumedMasterState": known}])
         self.run(push_work(phone.caller, Collection.cases, body), actor=self._actor(username))
 
+    def level(self, case_id: str) -> int:
+        """The highest open row of the leaders' queue for a case, 0 for none."""
+        assert self._tx is not None  # noqa: S101  # scripts run only while playing
+        key = content.id_bytes(Collection.cases, case_id)
+        pk = self._tx.documents(Collection.cases, [key])[0].pk
+        rows = self._tx.find("escalation", {"case_pk": pk, "closed_at": None}, columns=["level"])
+        return max((row["level"] for row in rows), default=0)
+
     def act(self, username: str, case_id: str, act: str, **args: Any) -> ActAnswer:
         """An act of somebody on a case."""
         caller = self.phones[username].caller
@@ -242,6 +250,21 @@ class Stage:
         """About so many office hours from now, between 70 and 130 per cent of them."""
         amount = int(hours * self.rng.uniform(0.7, 1.3) * HOUR)
         return add_office(self._calendar, self.now if at is None else at, max(amount, MINUTE))
+
+    def unsigned_at(self, level: int, slack: float = 0.4) -> int:
+        """When a case must have been dispatched to have climbed just so far today for want of a signature.
+
+        The rungs are those of the default rules: four office hours, then one and three working days. `slack` office
+        hours at least have passed since the rung.
+        """
+        latest = add_office(self._calendar, self.until, -int(slack * HOUR))
+        at = add_office(self._calendar, latest, -4 * HOUR)
+        while True:
+            due = add_office(self._calendar, at, 4 * HOUR)
+            rungs = (due, self.after_days(1, due), self.after_days(3, due))
+            if rungs[level - 1] <= latest:
+                return at
+            at = add_office(self._calendar, at, -HOUR // 2)
 
     def after_days(self, count: int, at: int) -> int:
         """The close of the office so many working days after an instant."""

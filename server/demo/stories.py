@@ -31,19 +31,19 @@ class Stories:
         for at, script in (
             (ago(6), self.same_leak_twice()),
             (ago(70), self.wages()),
-            (ago(26), self.sealed()),
+            (self._start(2), self.sealed()),
             (ago(1.5), self.from_the_village()),
             (ago(2.2), self.wall_between_two_cells()),
             (ago(150), self.wall_confirmed()),
             (ago(9), self.hotline()),
             (self.stage.office(self.stage.until - 26 * DAY), self.agreement_in_three_parts()),
             (ago(11), self.about_staff()),
-            (ago(7.2), self.waiting_for_acceptance("物业费收缴方式引起争执", "0401", 1.0)),
-            (ago(18), self.waiting_for_acceptance("顶楼漏雨维修资金使用争议", "0404", 1.0)),
-            (ago(37), self.waiting_for_acceptance("烧烤店油烟反复扰民", "1501", 1.0)),
-            (ago(21), self.taken_on()),
-            (ago(66), self.paused_for_appraisal()),
-            (ago(50), self.instruction_unanswered()),
+            (self._start(1), self.unsigned(1, "物业费收缴方式引起争执", "0401")),
+            (self._start(2), self.unsigned(2, "顶楼漏雨维修资金使用争议", "0404")),
+            (self._start(3), self.unsigned(3, "烧烤店油烟反复扰民", "1501")),
+            (self._start(2, 2), self.taken_on()),
+            (ago(60), self.paused_for_appraisal()),
+            (self._start(2, 7), self.instruction_unanswered()),
             (ago(30), self.into_next_year()),
             (ago(3.4), self.nowhere("说不清门牌的噪声", "0202")),
             (ago(2.6), self.nowhere("路边两人争吵已散", "0208")),
@@ -52,6 +52,10 @@ class Stories:
             self.stage.add(at, script)
             self.count += 1
         self.count += 1  # the leak is captured twice; one of what is kept aside is a case too
+
+    def _start(self, level: int, slack: float = 0.4) -> int:
+        """When a case begins that is dispatched in time to reach a level today."""
+        return self.stage.office(self.stage.unsigned_at(level, slack) - DAY)
 
     # --- pieces ------------------------------------------------------------------------------------------------------
 
@@ -142,15 +146,15 @@ class Stories:
         case = self.case(told, cell=self.cells[3], protection="sealed", parties=[], wishes=None)
         case.clerk, case.dispatcher = "clerk-1", "centre-director-1"
         case.capture(address=None, description="隐私")
-        yield self.stage.after(0.5)
+        yield self.stage.after(0.3)
         case.note(case.scene.author, "contact_attempt", how="phone", reached=True)
-        yield self.stage.after(0.5)
+        yield self.stage.after(0.3)
         case.act(
             "clerk-1", "triage", category="0106", basis="lawful", risk="orange", reason="已核实", signals=[],
             channel="government_private",
         )
         case.act("clerk-1", "admit", ground="当事人申请")
-        yield self.stage.after(0.5)
+        yield self.stage.unsigned_at(2)
         case.act("centre-director-1", "dispatch", unit="S2-MEDIATION", user=self.stage.id_of("mediator-2"))
 
     # --- 7: from where no telephone reaches --------------------------------------------------------------------------
@@ -259,26 +263,30 @@ class Stories:
 
     # --- 11: the ladder ----------------------------------------------------------------------------------------------
 
-    def waiting_for_acceptance(self, title: str, category: str, hours: float) -> Script:
+    def unsigned(self, level: int, title: str, category: str) -> Script:
         """Dispatched, and nobody signs for it: how far it has climbed is a matter of when."""
         told = self.told(category, title, "{c}住户{a}等与{b}多次沟通没有结果,要求有人出面主持。")
         case = self.case(told, cell=self.cells[2 + int(category) % 3])
-        case.unit = "S2-JUSTICE"
-        yield from self._dispatched(case, hours)
+        yield from self._dispatched(case, self.stage.unsigned_at(level))
 
-    def _dispatched(self, case: Case, hours: float = 1.0, **how: Any) -> Script:
-        case.pace = hours * 0.4
-        yield from flows.admitted(case, risk="yellow", **how)
-        yield self.stage.after(0.3)
+    def _dispatched(self, case: Case, at: int) -> Script:
+        case.pace, case.unit = 0.4, "S2-JUSTICE"
+        yield from flows.admitted(case, risk="yellow")
+        yield at
         case.act(case.dispatcher, "dispatch", unit=case.unit, mediation_channel="grid")
+
+    def _until_level(self, case: Case, level: int) -> Script:
+        """Wait for the ladder."""
+        while self.stage.level(case.id) < level:
+            yield self.stage.now + 30 * MINUTE
 
     def taken_on(self) -> Script:
         """The street's leader has taken it on; his promise runs out within the hour."""
         told = self.told("0204", "楼道杂物清理引起对立", "{a}等老住户不同意清走楼道旧家具,{b}等年轻住户要求通道畅通。")
         case = self.case(told, cell=self.cells[4])
-        case.unit = "S2-JUSTICE"
-        yield from self._dispatched(case)
-        yield self.stage.before(2)
+        yield from self._dispatched(case, self.stage.unsigned_at(2, 2))
+        yield from self._until_level(case, 2)
+        yield self.stage.now + 20 * MINUTE
         self.stage.lead("street-leader-1", case.id, "acknowledge", promise=self.stage.until + 50 * MINUTE)
 
     def paused_for_appraisal(self) -> Script:
@@ -287,24 +295,26 @@ class Stories:
         case = self.case(told, cell=self.cells[5], pace=0.4)
         case.unit = "S2-JUSTICE"
         yield from flows.talking(case, complexity="simple", risk="yellow")
-        yield self.stage.before(46)
+        yield from self._until_level(case, 1)
         until = self.stage.until + 20 * DAY
         case.act(case.mediator, "suspend", reason="appraisal", until=until, evidence=["鉴定委托书"])
-        yield self.stage.before(45)
+        yield self.stage.now + 20 * MINUTE
         case.act("street-leader-1", "approve", request="r1")
 
     def instruction_unanswered(self) -> Script:
         """The leader has written what is to be done, and the date has passed without a word."""
         told = self.told("0207", "院内停车位划线争议", "{c}重新划线后{a}等户没有固定车位,与管委会{b}争执。")
         case = self.case(told, cell=self.cells[3])
-        case.unit = "S2-JUSTICE"
-        yield from self._dispatched(case)
-        yield self.stage.before(22)
+        yield from self._dispatched(case, self.stage.unsigned_at(2, 7))
+        yield from self._until_level(case, 2)
         self.stage.lead(
-            "street-leader-1", case.id, "instruct", text="请司法所今天签收,三日内组织一次协调会并报结果。",
-            due=self.stage.before(3),
+            "street-leader-1",
+            case.id,
+            "instruct",
+            text="请司法所今天签收,三日内组织一次协调会并报结果。",
+            due=self.stage.before(1),
         )
-        yield self.stage.before(20)
+        yield self.stage.now + 30 * MINUTE
         case.act(case.mediator, "accept")
 
     def into_next_year(self) -> Script:
@@ -337,7 +347,7 @@ class Stories:
     def kept_aside(self) -> Script:
         """Three things no rule could apply: kept whole, for a person to look at."""
         told = self.told("0206", "狗叫扰邻", "{a}家狗白天叫,{b}要求处理。")
-        case = self.case(told, author="grid-worker-3")
+        case = self.case(told, cell=self.cells[0], author="grid-worker-1")
         place: Scene = case.scene
         # a position without its coordinate system may lie half a kilometre off
         case.capture(location={"lon": place.lon, "lat": place.lat, "accuracy_m": 12.0})
@@ -345,6 +355,6 @@ class Stories:
             "grid-worker-5", Collection.tasks, {"id": self.stage.new_id(), "type": "visit_due", "text": "补走访"}
         )
         lost = {"id": self.stage.new_id(), "title": "老版本应用上传", "captured_at": self.stage.now, "kind": 7}
-        self.stage.push("grid-worker-6", Collection.cases, lost)
+        self.stage.push("grid-worker-1", Collection.cases, lost)
         return
         yield

@@ -5,17 +5,15 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any
 
-import msgspec
-
 from server.demo import flows
-from server.demo.captures import DISPUTES, SERVICES, Scene, Told, World
+from server.demo.captures import DISPUTES, SERVICES, Scene, World
 from server.demo.flows import Case, Flow
-from server.demo.people import HOME
 from server.demo.stage import DAY, Script
 from sync.cases.catalogue import CATEGORIES
 
 CASES = 420
 MONTHS_DAYS = 362
+_ODD = 11  # opinions, enquiries, reports of wrongdoing
 # Shares of disputes by what they are about, in per mille (one county's figures of a year).
 SHARES = {
     "neighbour": 320,
@@ -49,13 +47,6 @@ TARGETS = (
 SERVICE_OUTCOMES = ("service_done", "explained", "beyond_policy", "admin_decision")
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """One case to come: how many days or office hours ago it begins, and how it goes."""
-
-    at: int
-    script: Script
-
-
 class Year:
     """Draws the cases of the year for one stage."""
 
@@ -64,6 +55,7 @@ class Year:
         self.stage = world.stage
         self.rng = world.rng
         self.count = 0
+        self.services = 0
         self._rows = {
             group: cycle(self.rng.sample(rows, len(rows)))
             for group in SHARES
@@ -96,6 +88,7 @@ class Year:
 
     def service(self, flow: Flow, at: int, *args: Any, how: dict[str, Any] | None = None, **more: Any) -> None:
         """Begin a request or a hazard."""
+        self.services += 1
 
         def script() -> Script:
             scene = self.world.scene(home=self.rng.random() < 0.2)
@@ -175,13 +168,13 @@ class Year:
             self.dispute(flows.on_spot, ago(0.8 + h), stop="submitted")
             self.dispute(flows.admitted, ago(3 + h), stop="admitted", pace=0.5)
             self.dispute(flows.taken, ago(4 + h), stop="dispatched", pace=0.5)
-            self.dispute(flows.returned, ago(5 + h), "not_our_duty", stop="returned", pace=0.5)
-            self.dispute(flows.returned, ago(7 + h), "needs_joint", how={"times": 2}, stop="adjudication", pace=0.5)
+            self.dispute(flows.returned, ago(3.2 + h / 2), "not_our_duty", stop="returned", pace=0.3)
+            self.dispute(flows.returned, ago(3.8 + h / 2), "needs_joint", how={"times": 2}, stop="adjudication", pace=0.25)
             self.dispute(flows.taken, ago(6 + h), stop="accepted", pace=0.6)
             self.dispute(flows.talking, ago(11 + 6 * h), stop="in_mediation")
             self.dispute(flows.suspended, ago(13 + 6 * h), ("wait_party", "party_away")[n], stop="suspended")
             self.dispute(flows.promised, ago(22 + 8 * h), how={"due_days": 20})
-            self.dispute(flows.breached, self.ago(8 + n), stop="breached")
+            self.dispute(flows.breached, self.ago(11 + n), stop="breached", pace=0.7)
             self.dispute(flows.settled, ago(17 + 5 * h), stop="settled", pace=0.8)
             self.dispute(flows.on_spot, ago(2 + h), stop="settled")
             self.dispute(flows.failed, ago(19 + 5 * h), stop="failed", pace=0.8)
@@ -216,10 +209,10 @@ class Year:
         ]
         done: list[Flow] = [*[flows.answered] * 5, *[flows.by_worker] * 4, *[flows.handled] * 6]
         left = max(0, total - self.count)
-        services = max(0, total // 2 - 35)  # the open and the odd ones count too
+        services = max(0, (total - _ODD) // 2 - self.services)
         for n in range(left):
             at = self._day()
-            if n < min(services, left * 2 // 3):
+            if n < services:
                 self.service(self.rng.choice(done), at)
             else:
                 flow, how = self.rng.choice(ways)
@@ -231,5 +224,3 @@ class Year:
         at = self.stage.until - int(days * DAY)
         return at if self.rng.random() < 0.12 else self.stage.office(at)
 
-
-__all__ = ["HOME", "Told", "Year"]
