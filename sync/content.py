@@ -5,6 +5,7 @@ side by side, never decoded. Sealed plain text is ``<length of the wire part, 4 
 secret part never leaves by sync. The nonce stands before the cipher text; key owner and collection are authenticated.
 """
 
+import functools
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -101,29 +102,35 @@ def label_of(collection: int, key: bytes) -> bytes:
     return bytes([collection]) + key
 
 
+class _Parts(msgspec.Struct, frozen=True):
+    """Which fields are sealed for the wire, which are secret, and all that stay out of the clear part."""
+
+    wire: tuple[str, ...]
+    secret: tuple[str, ...]
+    apart: frozenset[str]
+
+
+@functools.cache
+def _parts_of(name: str, *, above: bool, by_class: bool) -> _Parts:
+    hidden = PERSONAL[name]
+    if above:
+        hidden |= ABOVE_NORMAL[name]
+    if by_class:
+        hidden |= BY_CLASS[name]
+    secret = SECRET[name] - _OUTSIDE_ROW
+    wire = hidden - secret - _OUTSIDE_ROW
+    return _Parts(tuple(sorted(wire)), tuple(sorted(secret)), wire | secret | _OUTSIDE_ROW)
+
+
 def split(
     collection: int, values: Mapping[str, Any], klass: int, entry_class: int | None
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Values as (clear, sealed for the wire, sealed and secret); nulls and empty values of server fields stay out."""
-    name = NAMES[collection]
-    hidden = PERSONAL[name]
-    if klass > NORMAL:
-        hidden |= ABOVE_NORMAL[name]
-    if entry_class:
-        hidden |= BY_CLASS[name]
-    secret_names = SECRET[name]
-    clear: dict[str, Any] = {}
-    wire: dict[str, Any] = {}
-    secret: dict[str, Any] = {}
-    for field, value in values.items():
-        if value is None or field in _OUTSIDE_ROW:
-            continue
-        if field in secret_names:
-            secret[field] = value
-        elif field in hidden:
-            wire[field] = value
-        else:
-            clear[field] = value
+    parts = _parts_of(NAMES[collection], above=klass > NORMAL, by_class=bool(entry_class))
+    apart = parts.apart
+    clear = {field: value for field, value in values.items() if value is not None and field not in apart}
+    wire = {field: value for field in parts.wire if (value := values.get(field)) is not None}
+    secret = {field: value for field in parts.secret if (value := values.get(field)) is not None}
     if "parties" in wire:
         wire["parties"], ids = _part_parties(wire["parties"])
         if ids:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from geo.assignment import Assignment, Method, assign_all
@@ -80,9 +79,14 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
 
 
 def _record(found: Assignment) -> dict[str, Any]:
-    record: dict[str, Any] = msgspec.to_builtins(found)
-    record.pop("cell", None)
-    return {name: value for name, value in record.items() if value not in (None, [], ())}
+    record: dict[str, Any] = {
+        "method": str(found.method),
+        "p": found.p,
+        "candidates": list(found.candidates),
+        "distance_m": found.distance_m,
+        "needs_confirmation": found.needs_confirmation,
+    }
+    return {name: value for name, value in record.items() if value is not None and value != []}
 
 
 def _plain(method: str, *, confirm: bool) -> dict[str, Any]:

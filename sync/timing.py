@@ -82,10 +82,9 @@ def happened(
 
 def opened(batch: Batch, facts: Facts, case: Item, args: Mapping[str, Any]) -> None:
     """The first event of a new case; cases that look alike to the rules are planned once."""
-    event = Event("case.received", batch.now, dict(args))
     memo = (case_facts(case.values), tuple(sorted(args.items())))
     if memo not in facts.plans:
-        state = State((event,))
+        state = State((Event("case.received", batch.now, dict(args)),))
         planned = plan_of(facts, case.values, state)
         due = [] if planned is None else due_of(planned)
         next_due = None if planned is None else escalation.next_due(planned, state)
