@@ -213,7 +213,7 @@ def _load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
     elif collection == Collection.entries and any(push_entries.is_act(row) for row in rows):
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
-    elif collection == Collection.visits:
+    if collection in {Collection.cases, Collection.visits}:
         homes = push_others.household_keys(rows)
         if homes:
             facts.learn(tx.documents(Collection.households, sorted(homes)))

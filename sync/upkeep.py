@@ -35,7 +35,7 @@ def regrid_work(limit: int = CHUNK) -> Work[Moved]:
     """Re-assign the next open cases to the cells of the active edition, a chunk at a time.
 
     Where it stands is a setting that activation puts to 0, so that it goes on after a crash. Closed cases keep their
-    historical cell, and so does what a person has placed in a cell that still exists.
+    historical cell, and so does what lies in a cell that still exists by a person's word or without a fix.
     """
 
     def work(tx: Tx, context: Context) -> Moved:
@@ -71,7 +71,8 @@ def _regrid(batch: Batch, facts: Facts, doc: Doc) -> bool:
     row = config.cells.get(doc.cell or 0)
     exists = row is not None and row.generation == config.generation
     by_person = (item.values.get("assignment") or {}).get("method") == "person"
-    if by_person and exists:
+    # Without a fix there is nothing new to go by: its author may have another cell by now.
+    if exists and (by_person or placing.fix_of(item.values.get("location")) is None):
         return False
     placed = placing.place(config, item.values, author=doc.writer)
     if placed.cell_pk == doc.cell:

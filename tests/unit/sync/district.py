@@ -14,6 +14,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
+from shapely import box, union_all
+from shapely.geometry import mapping
 
 from geo.layer import read_geojson
 from geo.points import Crs
@@ -125,21 +127,21 @@ def middle_of(cell: str, **over: Any) -> dict[str, Any]:
 
 
 def layer_of(owner: dict[str, str] | None = None) -> Any:
-    """The nine squares; `owner` gives squares, by the code of their first owner, another code."""
-    features = []
+    """The nine squares; `owner` gives squares, by the code of their first owner, another code: these become one."""
+    squares: dict[str, list[Any]] = {}
     for number, first in enumerate(CELLS):
         row, column = divmod(number, SQUARES)
-        west, south = WEST + column * STEP_X, SOUTH + row * STEP_Y
-        east, north = west + STEP_X, south + STEP_Y
-        ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-        code = (owner or {}).get(first, first)
-        features.append(
-            {
-                "type": "Feature",
-                "properties": {"code": code, "name": f"第{code[-3:]}网格"},
-                "geometry": {"type": "Polygon", "coordinates": [ring]},
-            }
-        )
+        west, east = (round(WEST + (column + side) * STEP_X, 7) for side in (0, 1))
+        south, north = (round(SOUTH + (row + side) * STEP_Y, 7) for side in (0, 1))
+        squares.setdefault((owner or {}).get(first, first), []).append(box(west, south, east, north))
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"code": code, "name": f"第{code[-3:]}网格"},
+            "geometry": mapping(union_all(parts)),
+        }
+        for code, parts in squares.items()
+    ]
     text = json.dumps({"type": "FeatureCollection", "features": features})
     reading = read_geojson(text.encode(), Crs.WGS84)
     assert reading.layer is not None, reading

@@ -58,7 +58,7 @@ def test_an_entry_to_an_unknown_case_and_to_an_invisible_one_are_answered_byte_a
     hidden = district.phone("an").capture()["id"]
     cui = district.phone("cui")
     unknown = cui.new()["id"]
-    answers = []
+    answers: list[dict[str, Any]] = []
     for case_id in (hidden, unknown):
         sent = cui.entry(
             case_id, id="01998d6f-3c00-7000-8000-0000000000e" + str(len(answers)), w=f"{len(answers) + 3}:x"
@@ -200,6 +200,8 @@ def test_an_act_sent_twice_is_done_once(district: District) -> None:
 def test_an_act_nobody_knows_is_kept(district: District) -> None:
     an = district.phone("an")
     case = an.capture()
+    strange: tuple[dict[str, Any], ...] = ({"act": "dance", "args": {}}, {"act": 7}, {"args": []})
+    for body in strange:
         answer = an.push("entries", an.entry(case["id"], "act", body))
         assert answer["body"]["outcome"] == "refused"
 
