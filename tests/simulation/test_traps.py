@@ -474,13 +474,15 @@ def test_17_an_edit_over_a_lost_base_keeps_what_the_base_had(story: Story) -> No
 
 
 def test_what_was_granted_in_the_lost_history_alone_is_taken_away(story: Story) -> None:
-    _, _, (case,) = held_by_an(story, 1)
+    _, bo, (case,) = held_by_an(story, 1)
     cui = story.phone("cui's", "cui")
     story.back_up()
     story.works_at("cui", HERE)
     story.pull(cui)
     assert case.id in cui.copies["cases"].seen()
     story.restore()
+    for _ in range(8):
+        story.case(bo, THERE)  # the new history passes the number the phone stands at
     story.pull(cui)
     story.pull(cui)
     assert cui.copies["cases"].seen() == {}
@@ -499,4 +501,32 @@ def test_an_erased_case_leaves_every_phone_with_its_entries(story: Story) -> Non
     story.pull(an, "entries")
     assert an.copies["cases"].seen() == {}
     assert an.copies["entries"].seen() == {}
+    story.ends_well()
+
+
+def test_who_is_named_for_a_case_gets_it_and_who_is_no_longer_loses_it(story: Story) -> None:
+    _, _, (case,) = held_by_an(story, 1)
+    cui = story.phone("cui's", "cui")
+    story.pull(cui)
+    story.name(case, "cui")
+    story.pull(cui)
+    assert case.id in cui.copies["cases"].seen()
+    story.unname(case, "cui")
+    story.pull(cui)
+    assert cui.copies["cases"].seen() == {}
+    story.ends_well()
+
+
+def test_a_repeat_is_not_written_over_what_another_has_written_since(story: Story) -> None:
+    an, bo, (case,) = held_by_an(story, 1)
+    story.pull(bo)
+    story.edit(an, case.id, "title")
+    story.begin_push(an, "cases")
+    story.end_push(an, "cases", lost=True)
+    story.pull(bo)
+    story.edit(bo, case.id, "title")
+    story.push(bo)
+    newer = story.words(case.id)
+    story.push(an)  # the same push again
+    assert story.words(case.id) == newer
     story.ends_well()
