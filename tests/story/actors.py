@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
@@ -12,10 +12,12 @@ from geo.points import Crs
 from server.clocks import wall_ms
 from server.phones_shelf import Document, Shelf
 from server.phones_worker import Ground, uuid7
+from tests.rxdb.phone import RxdbPhone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+T = TypeVar("T")
 PASSWORD = "liu shui bu fu hu shu bu du"
 COLLECTIONS = ("cells", "cases", "entries", "visits", "households", "tasks", "files", "notices")
 CHANCE = random.Random("the story")
@@ -48,6 +50,8 @@ class Person:
         self.session: dict[str, Any] = {}
 
     def _hear(self, answer: httpx.Response) -> None:
+        if "text/event-stream" in answer.headers.get("content-type", ""):
+            return  # heard line by line
         answer.read()
         self.heard.append(f"{answer.headers}\n{answer.text}")
 
@@ -77,8 +81,8 @@ class Person:
     def post(self, path: str, body: Any) -> Any:
         return self._told(self._client.post(path, json=body))
 
-    def raw_get(self, path: str) -> httpx.Response:
-        return self._client.get(path)
+    def raw(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return self._client.request(method, path, json=body)
 
     # --- the console -------------------------------------------------------------------------------------------------
 
@@ -90,26 +94,34 @@ class Person:
         found: dict[str, Any] = self.get(f"/api/v1/cases/{case_id}")
         return found
 
-    def reads_first_pokes(self) -> None:
-        """Open the stream of pokes and keep what it says at once."""
-        said = b""
-        with self._client.stream("GET", "/sync/v1/stream", headers={"Accept": "text/event-stream"}) as answer:
-            for piece in answer.iter_raw():
-                said += piece
-                if b"event: RESYNC" in said and said.endswith(b"\n\n"):
-                    break
-        self.heard.append(said.decode())
+    def waits_for(self, question: Callable[[], T]) -> T:
+        """Ask again at every poke of the stream until the answer is not empty, as an open page does."""
+        with self._client.stream("GET", "/sync/v1/stream") as answer:
+            for line in answer.iter_lines():
+                self.heard.append(line)
+                if line == "event: RESYNC" and (found := question()):
+                    return found
+        raise AssertionError("the stream ended before it came")
+
+    # --- the queue ---------------------------------------------------------------------------------------------------
+
+    def queue(self) -> dict[str, dict[str, Any]]:
+        """The leaders' queue as this person has it, by case."""
+        return {row["case_id"]: row for row in self.get("/api/v1/escalations")["items"]}
+
+    def acts_on_row(self, row: dict[str, Any], act: str, **args: Any) -> Any:
+        """Acknowledge, instruct, sponsor, send back or extend."""
+        return self.post(f"/api/v1/escalations/{row['id']}/acts", {"act": act, **args})
+
+    def timeline(self, case_id: str) -> list[str]:
+        """What happened to a case, in order: entry types, acts as `act:name`."""
+        return [
+            f"act:{line['body']['act']}" if line["type"] == "act" else line["type"]
+            for line in self.case(case_id)["timeline"]
+        ]
 
 
-class StreamingPerson(Person):
-    """Somebody whose answers may be streams, which are heard piece by piece."""
-
-    def _hear(self, answer: httpx.Response) -> None:
-        if "text/event-stream" not in answer.headers.get("content-type", ""):
-            super()._hear(answer)
-
-
-class Phone(StreamingPerson):
+class Phone(Person):
     """A grid worker with a phone. What is written while out of reach waits on the phone until `sync`."""
 
     def __init__(self, url: str, username: str, collections: Iterable[str] = COLLECTIONS) -> None:
@@ -209,3 +221,84 @@ def fix_in(cell: Document, crs: Crs, *, accuracy_m: float = 8.0) -> Document:
         "confidence": 68,
         "source": "gps",
     }
+
+
+class RxPhone:
+    """A grid worker whose phone is an unmodified RxDB 17, with the published schemas and nothing but two handlers."""
+
+    def __init__(self, url: str, username: str) -> None:
+        self.username = username
+        self.rxdb = RxdbPhone()
+        self.user = ""
+        self._url = url
+
+    def sign_in(self) -> Self:
+        """Sign in and begin to replicate every collection."""
+        told = self.rxdb("login", base=self._url, username=self.username, password=PASSWORD)
+        self.user = told["user"]["id"]
+        for name in COLLECTIONS:
+            self.rxdb("open", name, remote="http", schema="published", validate=True)
+        return self.pull()
+
+    def close(self) -> None:
+        self.rxdb.close()
+
+    def pull(self) -> Self:
+        return self.sync()
+
+    def begins_to_sync(self, collection: str) -> int:
+        """A round of one collection under way; `ends_sync` waits for its end."""
+        return self.rxdb.begin("sync", collection=collection)
+
+    def ends_sync(self, order: int) -> None:
+        self.rxdb.end(order)
+
+    def sync(self) -> Self:
+        """Whole rounds of every collection: what is typed goes up, what is new comes down.
+
+        Answers to a push of one collection may bring news of another, so there are two rounds.
+        """
+        for _ in range(2):
+            orders = [self.rxdb.begin("sync", collection=name) for name in COLLECTIONS]
+            for order in orders:
+                self.rxdb.end(order)
+        return self
+
+    def goes_out_of_reach(self) -> None:
+        for name in COLLECTIONS:
+            self.rxdb("offline", name)
+
+    def comes_back(self) -> Self:
+        for name in COLLECTIONS:
+            self.rxdb("online", name)
+        return self.sync()
+
+    def errors(self) -> list[Any]:
+        """What RxDB complained about, but for the time out of reach."""
+        found = [error for name in COLLECTIONS for error in self.rxdb("counts", name)["errors"]]
+        return [error for error in found if error[1] != "no network"]
+
+    def sees(self, collection: str = "cases") -> dict[str, Document]:
+        return self.rxdb.documents(collection)
+
+    def entries_of(self, case_id: str) -> list[Document]:
+        return [doc for doc in self.sees("entries").values() if doc["case_id"] == case_id]
+
+    def bones(self, collection: str, identity: str) -> str:
+        """Everything RxDB keeps of a document, its own copies of the master included."""
+        return str(self.rxdb("bones", collection, ids=[identity])["text"])
+
+    def captures(self, **values: Any) -> str:
+        doc = {"kind": "dispute", "captured_at": wall_ms(), **values}
+        return str(self.rxdb("insert", "cases", document=doc)["ids"][0])
+
+    def edits(self, case_id: str, **values: Any) -> None:
+        self.rxdb("patch", "cases", id=case_id, values=values)
+
+    def notes(self, case_id: str, text: str) -> str:
+        doc = {"case_id": case_id, "type": "note", "at": wall_ms(), "body": {"text": text}}
+        return str(self.rxdb("insert", "entries", document=doc)["ids"][0])
+
+    def visits(self, **values: Any) -> str:
+        doc = {"subject_kind": "place", "at": wall_ms(), "captured_at": wall_ms(), **values}
+        return str(self.rxdb("insert", "visits", document=doc)["ids"][0])

@@ -12,6 +12,7 @@ from typing import Any
 
 from shapely import affinity
 from shapely.geometry import mapping, shape
+from shapely.ops import nearest_points
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "manchester_output_areas.geojson"
 DISTRICT = "410398"
@@ -56,3 +57,11 @@ def neighbours(layer: dict[str, Any], code: str) -> list[str]:
         if other != code and own.distance(ground) < 1e-9
     }
     return sorted((c for c in shared if shared[c] > 0), key=lambda c: -shared[c])
+
+
+def near_border(layer: dict[str, Any], code: str, other: str) -> tuple[float, float]:
+    """A point in one cell, about four metres from the middle of its border with another."""
+    shapes = {f["properties"]["code"]: shape(f["geometry"]) for f in layer["features"]}
+    border = shapes[code].intersection(shapes[other])
+    inside, _ = nearest_points(shapes[code].buffer(-0.00004), border.representative_point())
+    return inside.x, inside.y
