@@ -12,11 +12,12 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct, structs
 
+from sync import content
 from sync.batch import Batch, Item
 from sync.config import ConfigCache
 from sync.errors import SyncError
 from sync.store import Store, Tx
-from sync.values import Chance, Collection, Doc, Keys
+from sync.values import NORMAL, Chance, Collection, Doc, Keys
 
 T = TypeVar("T")
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -154,14 +155,37 @@ def _follow(tx: Tx, batch: Batch) -> None:
     in_hand = {item.doc.pk for item in batch.items.values()}
     for item in batch.items.values():
         if item.doc.case_pk in moved and item.doc.gone is None:
-            item.doc = followed(item.doc, moved[item.doc.case_pk], batch.n)
+            was = item.doc
+            item.doc = followed(was, moved[item.doc.case_pk], batch.n)
             item.moved = True
+            item.wrote = item.wrote or _sealed_otherwise(was, item.doc)
     children = [
-        followed(child, moved[child.case_pk or 0], batch.n)
+        _resealed(batch, child, followed(child, moved[child.case_pk or 0], batch.n))
         for child in tx.children(sorted(moved))
         if child.gone is None and child.pk not in in_hand
     ]
     tx.update_documents(children)
+
+
+def _sealed_otherwise(was: Doc, child: Doc) -> bool:
+    """Whether the class of the case moved between normal and above it, which decides what of an entry is sealed."""
+    return child.collection == Collection.entries and (was.klass > NORMAL) != (child.klass > NORMAL)
+
+
+def _resealed(batch: Batch, was: Doc, child: Doc) -> Doc:
+    if not _sealed_otherwise(was, child):
+        return child
+    clear, sealed, _ = content.pack(
+        child.collection,
+        child.id,
+        content.whole(was, batch.keys),
+        child.klass,
+        child.entry_class,
+        dek=child.dek,
+        keys=batch.keys,
+        chance=batch.chance,
+    )
+    return structs.replace(child, clear=clear, sealed=sealed)
 
 
 def followed(child: Doc, case: Doc, n: int) -> Doc:

@@ -126,7 +126,7 @@ def split(
     collection: int, values: Mapping[str, Any], klass: int, entry_class: int | None
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Values as (clear, sealed for the wire, sealed and secret); nulls and empty values of server fields stay out."""
-    parts = _parts_of(NAMES[collection], above=klass > NORMAL, by_class=bool(entry_class))
+    parts = _parts_of(NAMES[collection], above=klass > NORMAL, by_class=bool(entry_class) or klass > NORMAL)
     apart = parts.apart
     clear = {field: value for field, value in values.items() if value is not None and field not in apart}
     wire = {field: value for field in parts.wire if (value := values.get(field)) is not None}

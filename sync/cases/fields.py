@@ -22,7 +22,7 @@ class Field(Struct, frozen=True):
 
     owner: `phone` (may be pushed) or `server` (ignored when pushed).
     seal: `clear`; `personal` always sealed; `above_normal` sealed while the case is above `normal`; `by_class` sealed
-        for entries of class c and s; `secret` sealed and never sent by sync.
+        for entries of class c and s, and for all of a case above `normal`; `secret` sealed and never sent by sync.
     merge: name of a rule of `merge_rules.py`; `server` for what the phone does not write.
     required: without it a row cannot be understood (`kind`, `type`, …) or is incomplete (`captured_at`).
     shape: the type its value must convert to; `Any` for what the server writes itself.
@@ -87,7 +87,7 @@ CASES: Final = (
     _phone("involves_staff", bool, "raise_true"),
     _phone("prior_channels", rows(s.PriorChannel, 20), "union"),
     _phone("wishes", text(2000), "text", "above_normal"),
-    _phone("on_spot", s.OnSpot),
+    _phone("on_spot", s.OnSpot, seal="above_normal"),
     _phone("recorded_for", text(64)),
     _phone("captured_at", s.Time, "first", required=True),
     *_WRITTEN,
@@ -284,7 +284,7 @@ def sealed_names(collection: str, *, protection: str = "normal", entry_class: st
     """Fields to be stored sealed, for a case of this protection or an entry of this class."""
     seals = {"personal", "secret"}
     if protection != "normal":
-        seals.add("above_normal")
+        seals |= {"above_normal", "by_class"}
     if entry_class != "o":
         seals.add("by_class")
     return frozenset(field.name for field in FIELDS[collection] if field.seal in seals)
