@@ -24,14 +24,32 @@ def visible_rows(sight: Sight, *, closed: bool = False, limit: int = 500) -> lis
     rows = sight.reader.find("escalation", where, order=["-level", "opened_at", "pk"], limit=_ROWS_MAX)
     docs = {doc.pk: doc for doc in sight.reader.documents_by_pk(sorted({row["case_pk"] for row in rows}))}
     found: list[tuple[Row, Seen]] = []
+    raised: set[tuple[int, str]] = set()
     for row in rows:
         doc = docs.get(row["case_pk"])
-        seen = None if doc is None else _seen(sight, doc, row)
+        if doc is None or not (closed or _is_his(sight, doc, row, raised)):
+            continue
+        seen = _seen(sight, doc, row)
         if seen is not None:
             found.append((row, seen))
         if len(found) >= limit:
             break
     return found
+
+
+def _is_his(sight: Sight, doc: Any, row: Row, raised: set[tuple[int, str]]) -> bool:
+    """Whether a row is in this person's list: a leader's holds what has come to his own level, not what waits below.
+
+    Others follow a case at the highest level it has reached for one reason; `raised` remembers those listed already.
+    """
+    levels = {LEADER_LEVEL[role] for role in sight.roles_at(doc) if role in LEADER_LEVEL}
+    if levels:
+        return row["level"] in levels
+    reason = (row["case_pk"], row["key"].split(":")[0])
+    if reason in raised:
+        return False
+    raised.add(reason)
+    return True
 
 
 def open_row(sight: Sight, row_id: str) -> tuple[Row, Seen]:
@@ -59,6 +77,9 @@ def item_of(sight: Sight, row: Row, seen: Seen, now: int) -> dict[str, Any]:
     values = seen.shown if plain else content.whole(seen.doc, sight.keys)
     group = values.get("category_group") or model.category_group(values.get("category"))
     status = str(seen.shown.get("status") or "")
+    asked = queue.group(kept, now)
+    # a promise that has passed without an end asks for a decision again
+    lapsed = row["state"] == "acked" and asked == "decide"
     level = next((one for one in LEVELS.values() if one.code == str(row["level"])), None)
     return {
         "id": row["id"],
@@ -66,8 +87,8 @@ def item_of(sight: Sight, row: Row, seen: Seen, now: int) -> dict[str, Any]:
         "code": seen.shown.get("code"),
         "level": row["level"],
         "level_zh": str(row["level"]) if level is None else level.zh,
-        "state": row["state"],
-        "group": queue.group(kept, now),
+        "state": "open" if lapsed else row["state"],
+        "group": asked,
         "opened_at": row["opened_at"],
         "reason_zh": kept.reason_zh,
         "reason_en": kept.reason_en,
