@@ -40,7 +40,7 @@ _PRAGMAS = (
     "trusted_schema=OFF",
     "secure_delete=ON",
     "temp_store=MEMORY",
-    "cache_size=-32768",
+    "cache_size=-12288",  # KiB a connection; what is behind it is in the system's own cache
     "wal_autocheckpoint=4000",
 )
 _PROBE_OVER = 8  # more tags than this are probed together first
@@ -75,6 +75,7 @@ def sqlite_engine(path: Path, *, readonly: bool = False) -> Engine:
             connection.execute(f"pragma {pragma}")
         if readonly:
             connection.execute("pragma query_only=ON")
+            connection.execute("pragma cache_size=-4096")  # there are several readers
         mode = connection.execute("pragma journal_mode").fetchone()[0]
         level = connection.execute("pragma synchronous").fetchone()[0]
         if mode != "wal" or level != 2:  # 2 is FULL
