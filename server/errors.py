@@ -32,6 +32,10 @@ class CodeText(Struct, frozen=True):
 # Codes that are answered by the server itself, or whose sentence for users is given here.
 TEXTS: dict[str, CodeText] = {
     "account_locked": CodeText(429, "尝试次数过多，请稍后再试", "Too many failed attempts; try again later."),
+    "act_forbidden": CodeText(403, "您不能办理此动作", "This act is not yours to do on this case."),
+    "act_illegal": CodeText(409, "当前状态不能这样办理", "This act is not possible at the case's status."),
+    "act_needs": CodeText(422, "还缺少必要内容", "The act needs something that was not given."),
+    "already_decided": CodeText(409, "此项已有人处理", "Somebody has decided on this already."),
     "bad_checkpoint": CodeText(
         400, "同步位置无效，请重新同步", "The checkpoint has not the shape this server hands out."
     ),
@@ -59,10 +63,19 @@ TEXTS: dict[str, CodeText] = {
     "json_malformed": CodeText(400, "提交的内容不是有效的 JSON", "The body is not valid JSON."),
     "json_too_deep": CodeText(400, "提交的内容层级过深", "The body is nested too deeply."),
     "key_lost": CodeText(500, "密钥不可用", "A data key cannot be opened."),
+    "layer_refused": CodeText(
+        422, "网格图层有误，未保存", "The layer has errors and was not kept; `report` names each."
+    ),
     "method_not_allowed": CodeText(405, "不支持该操作方式", "This address does not take this method."),
     "not_found": CodeText(404, "未找到", "There is nothing here for you under this name."),
+    "own_work": CodeText(
+        403, "不能核实、裁定或批准自己办理的事项", "Nobody verifies, rules on or approves own work."
+    ),
     "password_refused": CodeText(422, "密码不符合要求", "The password is too short or too easy to guess."),
     "session_ended": CodeText(401, "登录已失效，请重新登录", "The session has ended; sign in again."),
+    "still_impossible": CodeText(
+        409, "现在仍不能写入，内容继续保留", "It cannot be applied now either; it stays where it is."
+    ),
     "store_unavailable": CodeText(
         503, "系统繁忙，请稍后再试", "The database cannot take this now; nothing was stored."
     ),

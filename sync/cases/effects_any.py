@@ -108,6 +108,8 @@ def _set_place(acting: Acting) -> None:
 
 
 def _set_category(acting: Acting) -> None:
+    if "category" not in acting.args:
+        raise lacks("category")  # the one the case has does not count here
     set_category(acting, acting.args["category"])
 
 
