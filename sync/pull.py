@@ -22,7 +22,7 @@ from sync.visibility import FOLLOWERS, NO_PAST, Relation, Viewer, pasts, seen_no
 LIMIT_MAX = 1000
 PAGE_BYTES = 512 * 1024
 PAGE_DOCS = 1000
-BATCH = 256  # candidates looked at in one go
+BATCH = 128  # candidates looked at in one go
 OVERLAP_MS = 120_000  # longer than a push answer can still be under way (proxy and client time-outs)
 _KEYS = ("e", "d", "u", "s", "h", "k", "l", "r", "b", "t")
 _PHASES = 4

@@ -344,6 +344,8 @@ class SqlReader:
         extra += f" and {column} is not null" if kind in {1, 2} else ""
         upto = " and seq <= ?" if seq_upto is not None else ""
         found: list[Doc] = []
+        if after is not None:
+            tags = [tag for tag in tags if tag >= after[0]]
         if len(tags) > _PROBE_OVER:
             tags = self._with_rows(collection, column, extra, tags, seq_over, seq_upto)
         # One indexed range a tag: the cost follows what changed in the tag, never what is stored.
@@ -410,13 +412,14 @@ class SqlReader:
         found: list[int] = []
         for start in range(0, len(tags), _IN_MAX):
             part = tags[start : start + _IN_MAX]
-            values: list[Any] = [collection, *part, over]
+            values: list[Any] = [*part, collection, over]
             if upto is not None:
                 values.append(upto)
-            marks = ", ".join("?" * len(part))
+            marks = ", ".join(["(?)"] * len(part))
+            # One look for the first row of each tag: a tag with many rows costs no more than a tag with one.
             rows = self._rows(
-                f"select distinct {column} from document where collection = ? and {column} in ({marks})"  # noqa: S608
-                f"{extra} and seq > ?{bound}",
+                f"with wanted(tag) as (values {marks}) select tag from wanted where exists "  # noqa: S608
+                f"(select 1 from document where collection = ? and {column} = wanted.tag{extra} and seq > ?{bound})",
                 values,
             )
             found += [row[0] for row in rows]
@@ -462,11 +465,11 @@ class SqlReader:
         found: list[int] = []
         for start in range(0, len(tags), _IN_MAX):
             part = tags[start : start + _IN_MAX]
-            marks = ", ".join("?" * len(part))
+            marks = ", ".join(["(?)"] * len(part))
             rows = self._rows(
-                "select distinct tag from closed_place where collection = ? and kind = ? "  # noqa: S608
-                f"and tag in ({marks}) and v_to > ?",
-                (collection, kind, *part, over),
+                f"with wanted(tag) as (values {marks}) select tag from wanted where exists (select 1 from "  # noqa: S608
+                "closed_place where collection = ? and kind = ? and closed_place.tag = wanted.tag and v_to > ?)",
+                (*part, collection, kind, over),
             )
             found += [row[0] for row in rows]
         return sorted(found)

@@ -59,8 +59,11 @@ CLASSES = ("normal", "restricted", "sealed")
 ENTRY_CLASSES = ("o", "c", "s")
 
 
-class Doc(Struct, frozen=True):
-    """One document as the store keeps it. Field order is the column order of ``tables.Document``."""
+class Doc(Struct, frozen=True, gc=False):
+    """One document as the store keeps it. Field order is the column order of ``tables.Document``.
+
+    Rows hold nothing that could point back at them, so the collector need not look at them (`gc`).
+    """
 
     pk: int
     collection: int
@@ -95,7 +98,7 @@ class Doc(Struct, frozen=True):
     sealed: bytes | None
 
 
-class Interval(Struct, frozen=True):
+class Interval(Struct, frozen=True, gc=False):
     """A closed place of a document."""
 
     doc_pk: int
@@ -106,7 +109,7 @@ class Interval(Struct, frozen=True):
     v_to: int
 
 
-class ClassInterval(Struct, frozen=True):
+class ClassInterval(Struct, frozen=True, gc=False):
     """A protection class a case had."""
 
     doc_pk: int
@@ -115,7 +118,7 @@ class ClassInterval(Struct, frozen=True):
     v_to: int
 
 
-class Named(Struct, frozen=True):
+class Named(Struct, frozen=True, gc=False):
     """Somebody named for a case, or recused from it."""
 
     pk: int
