@@ -4,6 +4,9 @@ Cases follow a new edition of the cells, timed grants end, unsampled settlements
 forgotten is forgotten.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from msgspec import Struct, structs
 
@@ -150,28 +153,38 @@ def _erase(batch: Batch, item: Item) -> None:
 
 
 def verify_unsampled(limit: int = CHUNK) -> Work[int]:
-    """Settled on the spot, not drawn for the sample, two days ago: the system verifies. Value: how many."""
+    """Settled on the spot, not drawn for the sample, two days ago: the system verifies. Value: how many.
+
+    At most `limit`; those that wait for a person are passed over, however many they are.
+    """
 
     def work(tx: Tx, context: Context) -> int:
-        settled = status_number("settled")
-        where = {"collection": int(Collection.cases), "status": settled}
-        rows = tx.find("document", where, order=["pk"], limit=limit, columns=["pk"])
-        if not rows:
-            return 0
+        where: dict[str, Any] = {
+            "collection": int(Collection.cases),
+            "status": status_number("settled"),
+            "gone": None,
+        }
         facts = Facts(tx.head(), context.configs.get(tx), context.keys)
-        docs = facts.learn(tx.documents_by_pk([row["pk"] for row in rows]))
-        load_cases(tx, facts, docs)
         batch = new_batch(tx, context)
-        done = 0
-        for doc in docs:
-            if doc.gone is not None:
-                continue
-            item = batch.take(doc)
-            since = item.values.get("resolved_at") or item.values.get("received_at") or context.now
-            if context.now - since < VERIFY_AFTER_MS:
-                continue
-            done += casework.act(batch, facts, item, "verify", {}, user_pk=None).done
+        done = after = 0
+        while done < limit:
+            rows = tx.find("document", where | {"pk__gt": after}, order=["pk"], limit=limit, columns=["pk"])
+            if not rows:
+                break
+            after = rows[-1]["pk"]
+            docs = tx.documents_by_pk([row["pk"] for row in rows])
+            due = [doc for doc in docs if _waits_for_nobody(content.whole(doc, context.keys), context.now)]
+            load_cases(tx, facts, facts.learn(due))
+            for doc in due[: limit - done]:
+                done += casework.act(batch, facts, batch.take(doc), "verify", {}, user_pk=None).done
         write(tx, batch, context, "verify.unsampled")
         return done
 
     return work
+
+
+def _waits_for_nobody(case: Mapping[str, Any], now: int) -> bool:
+    """Whether a settled case was settled on the spot, long enough ago, and not drawn for a person to look at."""
+    track = case.get("track") or {}
+    since = case.get("resolved_at") or case.get("received_at") or now
+    return bool(track.get("on_spot")) and not track.get("sample") and now - since >= VERIFY_AFTER_MS
