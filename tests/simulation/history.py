@@ -469,7 +469,7 @@ class History:
         if phone.device not in self.registered:
             self.registered[phone.device] = self.world.register(phone.device, phone.user)
             self.n = self.world.head()
-            phone.epoch = self.world.epoch
+            phone.epoch = phone.reached = self.world.epoch
             self.tell(f"{phone.device} ({phone.user}) registers at {self.registered[phone.device]}")
         elif not self.world.knows(phone.device, phone.user):
             self.registered[phone.device] = self.world.register(phone.device, phone.user, registered=0)
@@ -492,7 +492,8 @@ class History:
             gone = self.world.reconcile(phone.device, phone.user, name, told["epoch"], ids)
             copy.begin_again(gone)
         phone.loops.clear()
-        phone.epoch = told["epoch"]
+        phone.reached = told["epoch"]
+        phone.finished.clear()
 
     def do_push(self) -> None:
         self.begin_push(self.a_phone(), self.chance.choice(COLLECTIONS), reaches=self.chance.random() > 0.1)
@@ -577,7 +578,7 @@ class History:
         if len(ids) != len(set(ids)):
             raise self.broken("a document stands twice on one page")
         self.check_leak(phone, collection, page["documents"], body, sent=set())
-        if page["checkpoint"]["e"] != phone.epoch:
+        if page["checkpoint"]["e"] != phone.reached:
             self.heal_after_restore(phone)  # the page is thrown away
             return False
         going_on = phone.page_came(collection, page)

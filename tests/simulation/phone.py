@@ -118,7 +118,9 @@ class Phone:
         self.loops: dict[str, Loop] = {}
         self.pushes: dict[str, Push] = {}
         self.counter = 0
-        self.epoch: int | None = None  # of the server it last agreed with
+        self.epoch: int | None = None  # of the server whose whole plan it last finished
+        self.reached: int | None = None  # of the server it has handed in again to; its plan may be under way
+        self.finished: set[str] = set()  # collections whose plan of `reached` is done
 
     def write_id(self, unique: str) -> str:
         self.counter += 1
@@ -138,10 +140,17 @@ class Phone:
         if not page["documents"]:
             self.write_pages(collection)
             del self.loops[collection]
+            self.loop_ended(collection)
             return False
         loop.checkpoint = {**(loop.checkpoint or {}), **page["checkpoint"]}
         loop.unwritten.append((page["documents"], loop.checkpoint))
         return True
+
+    def loop_ended(self, collection: str) -> None:
+        """Until everything has come from the new server, an old version may stand here: the old epoch counts still."""
+        self.finished.add(collection)
+        if self.finished == self.copies.keys():
+            self.epoch = self.reached
 
     def write_pages(self, collection: str, *, but_checkpoint: bool = False) -> None:
         """Pages are written some time after they came, the checkpoint last of all."""
