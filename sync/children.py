@@ -29,8 +29,10 @@ def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: 
             due=task.due,
             text=task.text,
         )
+    asked = any(draft.type == "follow_up" for draft in done.entries)
     for kind in done.close_tasks:
-        close_tasks(batch, facts, item, kind, by=ids[0] if ids else None)
+        # a follow-up does one round of the plan; filing, merging and opening again end what is left of it
+        close_tasks(batch, facts, item, kind, by=ids[0] if ids else None, every=not asked)
     for notice in done.tell:
         account = facts.config.account_by_id.get(notice.user)
         if account is not None and account.pk not in denied(batch, facts, item):
@@ -112,11 +114,13 @@ def open_task(
     )
 
 
-def close_tasks(batch: Batch, facts: Facts, item: Item, kind: str, *, by: str | None) -> None:
-    """End the case's open tasks of one type; of a plan of several rounds only the next one."""
+def close_tasks(
+    batch: Batch, facts: Facts, item: Item, kind: str, *, by: str | None, every: bool = False
+) -> None:
+    """End the case's open tasks of one type; of a plan of several rounds only the next one, unless `every`."""
     docs = [doc for doc in facts.tasks.get(item.doc.pk, ()) if doc.gone is None]
     open_ones = [task for task in map(batch.take, docs) if task.values.get("type") == kind]
     open_ones = [task for task in open_ones if task.values.get("closed_at") is None]
     open_ones.sort(key=lambda task: (task.values.get("due") or 0, task.doc.pk))
-    for task in open_ones[:1] if kind == "follow_up" else open_ones:
+    for task in open_ones[:1] if kind == "follow_up" and not every else open_ones:
         batch.set(task, {"closed_at": batch.now, "closed_by_entry": by})

@@ -14,14 +14,27 @@ from server.demo.people import HOME
 from server.demo.stage import DAY, Reached, Script
 from sync.values import Collection
 
-RESOLVED_BY_WORDS = ("oral_agreement", "written_agreement", "self_settled", "court_mediation", "admin_decision")
+RESOLVED_BY_WORDS = (
+    "oral_agreement",
+    "written_agreement",
+    "self_settled",
+    "court_mediation",
+    "admin_decision",
+)
 
 
 class Case:
     """One case on its way: who sits at which desk, and where it is to stay."""
 
     def __init__(
-        self, world: World, told: Told, scene: Scene, *, stop: str | None = None, pace: float = 1.0, **more: Any
+        self,
+        world: World,
+        told: Told,
+        scene: Scene,
+        *,
+        stop: str | None = None,
+        pace: float = 1.0,
+        **more: Any,
     ) -> None:
         self.world = world
         self.stage = world.stage
@@ -42,6 +55,7 @@ class Case:
         # somewhere in the year something stays lying for a day or two
         self.slow_at = self.rng.randrange(60) if stop is None else 99
         self._steps = 0
+        self.told_by_author = True  # until a person has placed the case elsewhere
 
     @property
     def mediator(self) -> str:
@@ -62,7 +76,13 @@ class Case:
 
     def note(self, who: str, kind: str, **body: Any) -> None:
         """An entry pushed from somebody's device."""
-        entry = {"id": self.stage.new_id(), "case_id": self.id, "type": kind, "at": self.stage.now, "body": body}
+        entry = {
+            "id": self.stage.new_id(),
+            "case_id": self.id,
+            "type": kind,
+            "at": self.stage.now,
+            "body": body,
+        }
         self.stage.push(who, Collection.entries, entry)
 
     def capture(self, **more: Any) -> None:
@@ -112,7 +132,9 @@ def on_spot(case: Case) -> Script:
     if stage.case(case.id)["track"]["sample"]:
         # the sample is looked at by a person; what was not drawn the system verifies after two days
         case.act(case.clerk, "verify", parties_asked=True)
-    yield from follow_ups(case, author)
+    yield stage.days(2)
+    told_back(case)
+    yield from follow_ups(case, author, first=3.5)
 
 
 def admitted(case: Case, *, risk: str | None = None, complexity: str = "ordinary") -> Script:
@@ -249,7 +271,9 @@ def breached(case: Case, **how: Any) -> Script:
     yield from ended(case, "oral_agreement")
 
 
-def failed(case: Case, reason: str = "positions_apart", outcome: str = "unresolved_told", **how: Any) -> Script:
+def failed(
+    case: Case, reason: str = "positions_apart", outcome: str = "unresolved_told", **how: Any
+) -> Script:
     """No agreement: the routes are told, in writing."""
     yield from talking(case, **how)
     yield case.after(6)
@@ -266,6 +290,8 @@ def failed(case: Case, reason: str = "positions_apart", outcome: str = "unresolv
     case.act(case.mediator, "close", outcome=outcome, plain_text=text)
     yield case.after(3)
     case.act(case.clerk, "verify", parties_asked=True)
+    yield case.after(6)
+    told_back(case)
     yield case.stage.days(40)
     case.act(case.clerk, "file", gaps=["当事人未签收终止通知"], reason="已留置送达")
 
@@ -277,12 +303,26 @@ def ended(case: Case, outcome: str) -> Script:
     yield case.after(3)
     feedback = case.entry("party_feedback", party="p1", settled=True, attitude="yes", via="phone")
     case.act(case.clerk, "verify", parties_asked=True, entry=feedback)
+    yield case.after(6)
+    told_back(case)
     yield from follow_ups(case, case.mediator)
 
 
-def follow_ups(case: Case, who: str) -> Script:
+def told_back(case: Case) -> None:
+    """Whoever told hears the result, from the worker who wrote it down or from the window."""
+    author = case.scene.author
+    who = author if author.startswith(("grid-worker", "clerk")) and case.told_by_author else case.clerk
+    case.act(
+        who,
+        "tell_back",
+        how=case.said("how_told"),
+        to=case.told.slots["a" if case.told.row.get("kind") else "b"],
+    )
+
+
+def follow_ups(case: Case, who: str, first: float = 4.5) -> Script:
     """Asked again after a week, a month and three, then filed."""
-    for number, days in enumerate((6, 22, 58), start=1):
+    for number, days in enumerate((first, 21, 56), start=1):
         yield case.stage.days(days)
         body = case.entry(
             "follow_up", round=number, how="phone", performed=True, satisfied="yes", relapse_signs=False
@@ -299,6 +339,8 @@ def declined(case: Case, reason: str) -> Script:
     case.note(case.scene.author, "contact_attempt", how="phone", reached=True, text="已说明受理范围")
     yield case.after(1.5)
     case.act(case.clerk, "decline", reason=reason, routes_told=["lawsuit", "admin_review"])
+    yield case.after(5)
+    told_back(case)
 
 
 def referred(case: Case, target: str) -> Script:
@@ -436,6 +478,8 @@ def answered(case: Case) -> Script:
         return
     yield case.after(5)
     case.act("dispatcher-1", "verify", parties_asked=True)
+    yield case.after(8)
+    told_back(case)
     yield case.stage.days(20)
     case.act("clerk-1", "file")
 

@@ -38,6 +38,7 @@ from sync.administration import (
 )
 from sync.cases.catalogue import ROLES
 from sync.commit import Context, Work
+from sync.config import Config
 from sync.errors import Conflict
 from sync.store import Tx
 
@@ -87,7 +88,9 @@ def _ready(settings: Settings) -> bool:
     finally:
         database.close()
     if not any(entry.demo and entry.code == DISTRICT for entry in entries):
-        raise Conflict(f"{settings.data} holds a real installation: give the demo a folder of its own (DATA=…).")
+        raise Conflict(
+            f"{settings.data} holds a real installation: give the demo a folder of its own (DATA=…)."
+        )
     return True
 
 
@@ -119,7 +122,9 @@ def _found(district: District, crew: tuple[Person, ...], password: str) -> None:
     ]
     for person in crew:
         works.append(add_account(person.username, person.name, hashed))
-        works += [grant_role(person.username, role, unit=unit, cell=cell) for role, unit, cell in person.grants]
+        works += [
+            grant_role(person.username, role, unit=unit, cell=cell) for role, unit, cell in person.grants
+        ]
 
     def work(tx: Tx, context: Context) -> None:
         for one in works:
@@ -182,6 +187,7 @@ def _write_accounts(folder: Path, runtime: Runtime, crew: tuple[Person, ...], pa
     listed = []
     for person in crew:
         unit = next((unit for _, unit, _ in person.grants if unit), None)
+        cells = [cell for _, _, cell in person.grants if cell]
         listed.append(
             {
                 "username": person.username,
@@ -190,14 +196,19 @@ def _write_accounts(folder: Path, runtime: Runtime, crew: tuple[Person, ...], pa
                 "role": person.role,
                 "role_zh": ROLES[person.role].zh,
                 "unit": unit or "",
-                "unit_name": config.unit_by_code[unit].name if unit else "",
-                "cells": [cell for _, _, cell in person.grants if cell],
+                "unit_name": config.unit_by_code[unit].name if unit else _community(config, cells),
+                "cells": cells,
             }
         )
     path = folder / ACCOUNTS_FILE
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(listed)))
+
+
+def _community(config: Config, cells: list[str]) -> str:
+    above = config.ancestors(cells[0]) if cells else []
+    return above[0].name if above else ""
 
 
 # --- what is printed -------------------------------------------------------------------------------------------------
@@ -235,8 +246,8 @@ def welcome(settings: Settings, url: str) -> str:
         "",
         "  Three minutes:",
         "   1. street-leader-1: 「顶楼漏雨维修资金使用争议」 says why it is here; take it on (领办) or instruct (批示).",
-        "   2. Press 「+1 工作日」: 「物业费收缴方式引起争执」 climbs from the community to this queue, with the reason,",
-        "      and what was taken on (楼道杂物) comes back, since the promised time has passed.",
+        "   2. Press 「+1 工作日」 once, or twice late in the day: 「物业费收缴方式引起争执」 climbs from the community into",
+        "      this queue, with the reason; what was taken on (楼道杂物) asks again, since the promised time has passed.",
         "   3. district-leader-1: what stayed lying three working days is there (烧烤店油烟).",
         "",
         f"  The contract: {url}/schema/openapi.json      Stop: Ctrl-C",

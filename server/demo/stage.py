@@ -40,6 +40,7 @@ from sync.upkeep import verify_unsampled
 from sync.values import Collection
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+FAR = 1 << 52  # an instant that never comes
 TICK_EVERY = 30 * MINUTE  # the real scheduler looks every few seconds; here that would only cost time
 Script = Iterator[int]  # yields the instant at which it wants to go on
 
@@ -251,20 +252,26 @@ class Stage:
         amount = int(hours * self.rng.uniform(0.7, 1.3) * HOUR)
         return add_office(self._calendar, self.now if at is None else at, max(amount, MINUTE))
 
-    def unsigned_at(self, level: int, slack: float = 0.4) -> int:
+    def unsigned_at(self, level: int, slack: float = 0.4, *, stays: bool = True) -> int:
         """When a case must have been dispatched to have climbed just so far today for want of a signature.
 
         The rungs are those of the default rules: four office hours, then one and three working days. `slack` office
-        hours at least have passed since the rung.
+        hours at least have passed since the rung; the next one is as near as it can be without coming by itself while
+        somebody looks, if it `stays`.
         """
         latest = add_office(self._calendar, self.until, -int(slack * HOUR))
         at = add_office(self._calendar, latest, -4 * HOUR)
-        while True:
+        found: list[tuple[int, int]] = []
+        for _ in range(200):
             due = add_office(self._calendar, at, 4 * HOUR)
-            rungs = (due, self.after_days(1, due), self.after_days(3, due))
+            rungs = (due, self.after_days(1, due), self.after_days(3, due), FAR)
             if rungs[level - 1] <= latest:
-                return at
+                if not stays:
+                    return at
+                if rungs[level] >= self.until + 2 * HOUR:
+                    found.append((rungs[level], -at))
             at = add_office(self._calendar, at, -HOUR // 2)
+        return -min(found)[1]
 
     def after_days(self, count: int, at: int) -> int:
         """The close of the office so many working days after an instant."""

@@ -72,7 +72,9 @@ class Year:
 
     # --- one case ----------------------------------------------------------------------------------------------------
 
-    def dispute(self, flow: Flow, at: int, *args: Any, how: dict[str, Any] | None = None, **more: Any) -> None:
+    def dispute(
+        self, flow: Flow, at: int, *args: Any, how: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         """Begin a dispute at an instant, taking `flow`."""
 
         def script() -> Script:
@@ -86,7 +88,9 @@ class Year:
 
         self._begin(at, script())
 
-    def service(self, flow: Flow, at: int, *args: Any, how: dict[str, Any] | None = None, **more: Any) -> None:
+    def service(
+        self, flow: Flow, at: int, *args: Any, how: dict[str, Any] | None = None, **more: Any
+    ) -> None:
         """Begin a request or a hazard."""
         self.services += 1
 
@@ -136,7 +140,9 @@ class Year:
         for reason in DECLINES:
             self.dispute(flows.declined, self._day(), reason)
         for reason, outcome in zip(
-            FAILS, ("unresolved_told", "party_unreachable", "beyond_policy", *["unresolved_told"] * 4), strict=True
+            FAILS,
+            ("unresolved_told", "party_unreachable", "beyond_policy", *["unresolved_told"] * 4),
+            strict=True,
         ):
             self.dispute(flows.failed, self._day(), reason, outcome)
         for n, reason in enumerate(RETURNS):
@@ -150,7 +156,14 @@ class Year:
         for outcome in SERVICE_OUTCOMES:
             self.service(flows.handled, self._day(), outcome)
         self.service(flows.paused_service, self._day())
-        for flow in (flows.withdrawn, flows.withdrawn, flows.voided, flows.voided, flows.breached, flows.reopened):
+        for flow in (
+            flows.withdrawn,
+            flows.withdrawn,
+            flows.voided,
+            flows.voided,
+            flows.breached,
+            flows.reopened,
+        ):
             self.dispute(flow, self._day())
         self.service(flows.done_again, self._day())
         for row in SERVICES["tip_offs"]:
@@ -169,12 +182,19 @@ class Year:
             self.dispute(flows.admitted, ago(3 + h), stop="admitted", pace=0.5)
             self.dispute(flows.taken, ago(4 + h), stop="dispatched", pace=0.5)
             self.dispute(flows.returned, ago(3.2 + h / 2), "not_our_duty", stop="returned", pace=0.3)
-            self.dispute(flows.returned, ago(3.8 + h / 2), "needs_joint", how={"times": 2}, stop="adjudication", pace=0.25)
+            self.dispute(
+                flows.returned,
+                ago(3.8 + h / 2),
+                "needs_joint",
+                how={"times": 2},
+                stop="adjudication",
+                pace=0.25,
+            )
             self.dispute(flows.taken, ago(6 + h), stop="accepted", pace=0.6)
             self.dispute(flows.talking, ago(11 + 6 * h), stop="in_mediation")
             self.dispute(flows.suspended, ago(13 + 6 * h), ("wait_party", "party_away")[n], stop="suspended")
             self.dispute(flows.promised, ago(22 + 8 * h), how={"due_days": 20})
-            self.dispute(flows.breached, self.ago(11 + n), stop="breached", pace=0.7)
+            self.dispute(flows.breached, self.ago(12 + 2 * n), stop="breached", pace=0.5)
             self.dispute(flows.settled, ago(17 + 5 * h), stop="settled", pace=0.8)
             self.dispute(flows.on_spot, ago(2 + h), stop="settled")
             self.dispute(flows.failed, ago(19 + 5 * h), stop="failed", pace=0.8)
@@ -223,4 +243,3 @@ class Year:
         days = 5 + (MONTHS_DAYS - 5) * (1 - self.rng.random() ** 0.9)
         at = self.stage.until - int(days * DAY)
         return at if self.rng.random() < 0.12 else self.stage.office(at)
-
