@@ -38,6 +38,7 @@ class Secret:
                     asked += 1
                     self._answers_as_for_an_unknown_case(method, path)
         assert asked > 10
+        self._an_entry_waits_as_for_an_unknown_case()
         for words in self.words:
             person.get("/api/v1/cases", q=words)
         listed = person.get("/api/v1/cases", limit=200)["items"]
@@ -51,6 +52,33 @@ class Secret:
             for identity in (self.case_id, new_id())
         ]
         assert told[0] == told[1], path
+
+    def _an_entry_waits_as_for_an_unknown_case(self) -> None:
+        answers = []
+        for case_id in (self.case_id, new_id()):
+            note = {
+                "id": new_id(),
+                "case_id": case_id,
+                "type": "note",
+                "at": 1,
+                "body": {"text": "有这件事吗"},
+            }
+            (answer,) = self.person.post("/sync/v1/entries/push", [{"newDocumentState": note}])
+            assert answer["case_id"] == case_id
+            self.person.heard.pop()  # his own words said back
+            own = {"id", "case_id", "v", "received_at", "w"}
+            answers.append({name: value for name, value in answer.items() if name not in own})
+        assert answers[0] == answers[1]
+
+    def is_no_row_of_the_queue(self, row_id: str) -> None:
+        """A row of the leaders' queue that was raised past this person answers as one that is not there."""
+        self.words |= {row_id}
+        answers = [
+            self.person.raw("POST", f"/api/v1/escalations/{row}/acts", {"act": "acknowledge", "until": 1})
+            for row in (row_id, new_id())
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404]
+        assert answers[0].text == answers[1].text
 
     def _comparable(self, answer: Any, identity: str) -> tuple[int, str]:
         return answer.status_code, "" if answer.is_success else answer.text.replace(identity, "ID")

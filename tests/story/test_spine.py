@@ -226,7 +226,9 @@ def nobody_accepts_and_the_ladder_climbs(town: Town, leak: str, secret: Secret) 
     # the wall's ladder has passed over him to the street
     raised = town.street.waits_for(lambda: town.street.queue().get(wall, {}))
     assert raised["level"] == 2
-    secret.words |= {raised["id"]}
+    assert CANARY in "".join(town.street.heard)  # so it would be found, had it been told
+    secret.is_no_row_of_the_queue(raised["id"])
+    secret.words |= {entry["id"] for entry in town.li.entries_of(wall)}
     assert town.street.pull().sees("notices")
     assert town.li.sync().sees()[wall]["level"] == 2  # who wrote it goes on seeing it
 
