@@ -1,10 +1,11 @@
 """The leaders' queue as one caller sees it: what is stuck, why, since when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from server.console.ahead import acts_of, next_of
 from server.console.scope import CENTRE, LEADER_LEVEL, Seen, Sight
 from server.console.shown import cell_of, children_of, handler_of, user_name, word
 from sync import content
@@ -68,8 +69,21 @@ def _seen(sight: Sight, doc: Any, row: Row) -> Seen | None:
     return sight.see(doc, [row])
 
 
+def items_of(sight: Sight, rows: Sequence[tuple[Row, Seen]], now: int) -> list[dict[str, Any]]:
+    """Rows of the queue; what comes next is worked out once a case."""
+    ahead: dict[int, dict[str, Any] | None] = {}
+    for _, seen in rows:
+        if seen.doc.pk not in ahead:
+            ahead[seen.doc.pk] = next_of(sight, seen, now)
+    return [_item(sight, row, seen, now, ahead[seen.doc.pk]) for row, seen in rows]
+
+
 def item_of(sight: Sight, row: Row, seen: Seen, now: int) -> dict[str, Any]:
     """One row of the queue; `title` is null where the caller sees the facts of a protected case only."""
+    return _item(sight, row, seen, now, next_of(sight, seen, now))
+
+
+def _item(sight: Sight, row: Row, seen: Seen, now: int, ahead: dict[str, Any] | None) -> dict[str, Any]:
     config = sight.config
     kept = msgspec.json.decode(row["body"], type=queue.Row)
     # Of a case whose facts alone are shown: its group, place and clocks, and that it is protected; no more.
@@ -89,6 +103,8 @@ def item_of(sight: Sight, row: Row, seen: Seen, now: int) -> dict[str, Any]:
         "level_zh": str(row["level"]) if level is None else level.zh,
         "state": "open" if lapsed else row["state"],
         "group": asked,
+        "acts": acts_of(sight, seen, row),
+        "next": ahead,
         "opened_at": row["opened_at"],
         "reason_zh": kept.reason_zh,
         "reason_en": kept.reason_en,

@@ -8,7 +8,7 @@ from server.console.scope import Seen, Sight
 from sync import content
 from sync.cases import escalation
 from sync.cases.catalogue import TABLES
-from sync.cases.explain import explain
+from sync.cases.explain import Explanation, explain
 from sync.errors import Forbidden
 from sync.timing import LEVEL_ROLES, case_facts
 from sync.values import Level
@@ -29,20 +29,32 @@ def reach_of(sight: Sight, seen: Seen) -> dict[int, tuple[str, ...]]:
     return reach
 
 
+def explained(sight: Sight, seen: Seen, *, now: int, lang: str) -> Explanation | None:
+    """The case's clocks and rungs at this instant; None where none runs under the rules in force."""
+    config = sight.config
+    rows = sight.reader.find("case_clocks", {"case_pk": seen.doc.pk}, columns=["state"])
+    if config.ruleset is None or not rows:
+        return None
+    state = escalation.load(rows[0]["state"])
+    facts = case_facts(content.whole(seen.doc, sight.keys))
+    plan = escalation.plan(state.events, facts, config.ruleset, config.calendars)
+    names = names_of(sight)
+    return explain(state, plan, facts, config.calendars, reach_of(sight, seen), now, lang, names)
+
+
+def names_of(sight: Sight) -> dict[str, str]:
+    """Users as people know them, by id."""
+    return {account.id: account.name for account in sight.config.accounts.values()}
+
+
 def clocks_of(sight: Sight, seen: Seen, *, now: int, lang: str) -> dict[str, Any]:
     """The explanation of a case; `lang` is zh or en. Raises ``Forbidden`` for the holder of a shell."""
     if seen.level < Level.plain and seen.form != "facts":
         raise Forbidden
-    config = sight.config
-    rows = sight.reader.find("case_clocks", {"case_pk": seen.doc.pk}, columns=["state"])
-    if config.ruleset is None or not rows:
+    told = explained(sight, seen, now=now, lang=lang)
+    if told is None:
         return {"case_id": seen.shown["id"], "now": now, "sentence": None, "clocks": [], "rungs": []}
-    state = escalation.load(rows[0]["state"])
-    facts = case_facts(content.whole(seen.doc, sight.keys))
-    plan = escalation.plan(state.events, facts, config.ruleset, config.calendars)
-    reach = reach_of(sight, seen)
-    names = {account.id: account.name for account in config.accounts.values()}
-    told = explain(state, plan, facts, config.calendars, reach, now, lang, names)
+    names = names_of(sight)
     words = TABLES["clocks"]
     clocks = []
     for line in told.clocks:

@@ -6,8 +6,9 @@ from litestar import Request, get, post
 from litestar.params import Parameter
 
 from server.auth.callers import Caller
+from server.console.ahead import coming
 from server.console.asking import access, act_in, actor_of, district_of, look, writer_of
-from server.console.raised import QUEUE_ROLES, item_of, open_row, visible_rows
+from server.console.raised import QUEUE_ROLES, item_of, items_of, open_row, visible_rows
 from server.console.scope import Sight
 from sync.acting_work import ActForbidden
 from sync.errors import NotFound
@@ -23,15 +24,18 @@ async def list_escalations(
     wanted: Annotated[Literal["open", "closed"], Parameter(query="state")] = "open",
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 500,
 ) -> dict[str, Any]:
-    """What is stuck and has been raised: the highest level and the longest waiting first."""
+    """What is stuck and has been raised, the highest level and the longest waiting first; `tomorrow`: what will be."""
     district = district_of(request, caller)
     now = district.clock.now_ms()
 
-    def question(sight: Sight) -> list[dict[str, Any]]:
+    def question(sight: Sight) -> dict[str, Any]:
         rows = visible_rows(sight, closed=wanted == "closed", limit=limit)
-        return [item_of(sight, row, seen, now) for row, seen in rows]
+        return {
+            "items": items_of(sight, rows, now),
+            "tomorrow": coming(sight, now) if wanted == "open" else [],
+        }
 
-    return {"items": await look(request, caller, question), "now": now, "demo": district.demo}
+    return await look(request, caller, question) | {"now": now, "demo": district.demo}
 
 
 @post("/api/v1/escalations/{row_id:str}/acts", opt=access(*QUEUE_ROLES), status_code=200)
