@@ -112,8 +112,7 @@ def test_what_a_leader_is_told_of_a_restricted_case_names_nothing(district: Dist
 def test_an_acknowledgement_holds_the_next_rung_until_its_promise(district: District) -> None:
     case = district.phone("an").capture()
     street = f"{case['id']}:admit:1:admit:street:0"
-    district.now += 56 * HOUR  # Wednesday, 17:00: an hour before the street would hear
-    district.tick()
+    wait(district, 56)  # Wednesday, 17:00: half an hour before the street would hear
     row = next(row for row in queue(district, level=1) if row["said"]["clock"] == "admit")
     promise = district.now + 19 * HOUR
     district.act_on_row("secretary", row["id"], "acknowledge", until=promise)
@@ -129,8 +128,7 @@ def test_an_acknowledgement_holds_the_next_rung_until_its_promise(district: Dist
 
 def test_without_an_acknowledgement_the_next_rung_comes_in_its_time(district: District) -> None:
     case = district.phone("an").capture()
-    district.now += 57 * HOUR
-    district.tick()
+    wait(district, 60)
     assert district.rows("firing", key=f"{case['id']}:admit:1:admit:street:0")
 
 
