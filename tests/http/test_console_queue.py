@@ -96,6 +96,20 @@ def test_of_a_sealed_case_the_leader_it_was_raised_to_sees_the_facts_until_he_ta
     assert town.get("community_leader", f"/api/v1/cases/{case}").json()["form"] == "full"
 
 
+def test_a_recusal_after_the_case_was_raised_takes_the_row_and_the_facts_away(town: Town) -> None:
+    case = town.capture(protection="sealed", title="内部线索")
+    town.advance(2)
+    row = next(row for row in rows(town, "community_leader") if row["case_id"] == case)
+    town.must_act("centre_director", case, "recuse", user=town.user_id("community_leader"), reason="亲属")
+    assert rows(town, "community_leader") == []
+    assert rows(town, "community_leader", state="closed") == []
+    assert town.get("community_leader", f"/api/v1/cases/{case}").status_code == 404
+    assert town.get("community_leader", f"/api/v1/cases/{case}/clocks").status_code == 404
+    body = {"act": "acknowledge", "until": town.now() + DAY}
+    path = f"/api/v1/escalations/{row['id']}/acts"
+    assert town.post("community_leader", path, body).status_code == 404
+
+
 def test_taking_on_names_the_leader_and_his_promise(town: Town) -> None:
     not_accepted(town)
     row = rows(town, "community_leader")[0]
