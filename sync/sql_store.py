@@ -233,6 +233,14 @@ def _told(error: Exception, sql: str) -> exc.DBAPIError:
     return exc.DBAPIError(sql, None, error)
 
 
+def _few(limit: int) -> int:
+    """The next power of two: few texts of a statement, so that each is compiled once.
+
+    A bound limit would not do: SQLite compiles a statement again whenever its bound limit is set.
+    """
+    return 1 << max(limit - 1, 0).bit_length()
+
+
 class SqlReader:
     """See ``store.Reader``."""
 
@@ -365,12 +373,12 @@ class SqlReader:
                 values += [after[1], after[1], after[2]]
             found += self._docs(
                 f"select {_DOC} from document where collection = ? and {column} = ?{extra} and seq > ?"  # noqa: S608
-                f"{upto}{key} order by seq, pk limit {int(limit - len(found))}",
+                f"{upto}{key} order by seq, pk limit {_few(limit - len(found))}",
                 values,
             )
             if len(found) >= limit:
                 break
-        return found
+        return found[:limit]
 
     def recent(
         self,
@@ -453,13 +461,13 @@ class SqlReader:
             rows = self._rows(
                 "select doc_pk, collection, kind, tag, v_from, v_to from closed_place "  # noqa: S608
                 f"where collection = ? and kind = ? and tag = ? and v_to > ?{upto}{key} "
-                f"order by v_to, doc_pk limit {int(limit - len(found))}",
+                f"order by v_to, doc_pk limit {_few(limit - len(found))}",
                 values,
             )
             found += [Interval(*row) for row in rows]
             if len(found) >= limit:
                 break
-        return found
+        return found[:limit]
 
     def _tags_left(self, collection: int, kind: int, tags: Sequence[int], over: int) -> list[int]:
         found: list[int] = []
