@@ -11,7 +11,7 @@ from sync.merge import merge, same
 from sync.pull import Caller
 from sync.rows import PushRow, counter_of
 from sync.store import Reader
-from sync.values import Collection, Doc, Level
+from sync.values import CLASSES, Collection, Doc, Level
 
 _NAME = "cases"
 
@@ -152,6 +152,9 @@ def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str)
         "device": caller.device_id,
         "issues": [_issue("*", "unusable", reason)],
     }
+    protection = row.doc.get("protection")
+    if isinstance(protection, str) and protection in CLASSES:
+        values["protection"] = protection  # what cannot be read is no less to be protected
     if row.w is not None:
         values["w"] = row.w
     item = casework.open_case(
