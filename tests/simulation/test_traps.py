@@ -530,3 +530,13 @@ def test_a_repeat_is_not_written_over_what_another_has_written_since(story: Stor
     story.push(an)  # the same push again
     assert story.words(case.id) == newer
     story.ends_well()
+
+
+def test_what_cannot_be_read_keeps_its_class(story: Story) -> None:
+    an, _, _ = held_by_an(story, 1)
+    key = story.world.new_id()
+    written = {"id": key, "title": "no kind", "protection": "sealed", "w": an.write_id(story.world.new_id())}
+    an.copies["cases"].edit(key, written)
+    story.push(an)
+    assert (story.world.truth("cases", key) or {})["protection"] == "sealed"
+    story.ends_well()
