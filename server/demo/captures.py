@@ -1,7 +1,5 @@
 """What workers and clerks capture: a place, people who quarrel or ask, and words for it."""
 
-from __future__ import annotations
-
 import random
 import tomllib
 from pathlib import Path
@@ -71,6 +69,15 @@ class World:
         self.stage = stage
         self.rng = stage.rng
         self.workers = workers_of(crew)
+        at_units = [(role, unit, one.username) for one in crew for role, unit, _ in one.grants[:1] if unit]
+        self.mediators = {unit: name for role, unit, name in at_units if role == "mediator"}
+        self.managers = {unit: name for role, unit, name in at_units if role == "unit_manager"}
+        self.handlers = {
+            unit: name for role, unit, name in at_units if role in {"unit_handler", "community_officer"}
+        }
+        self.leaders = {
+            unit.removesuffix("-CENTRE"): name for role, unit, name in at_units if role == "street_leader"
+        }
         self._layer: Layer = stage.layer
         self.cells = {cell.code: cell for cell in stage.layer.cells}
         self._focus = [cell for cell in self.cells if self.cells[cell].parent in FOCUS]

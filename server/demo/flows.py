@@ -1,18 +1,15 @@
-"""The ways cases go: each a script of the people who act one after the other, in office hours.
+"""The ways disputes go: each a script of the people who act one after the other, in office hours.
 
 A script may be told where to stay (`stop`), which is how every status has cases today; without it, it goes to the end
 or to today, whichever comes first.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from typing import Any
 
-from server.demo.captures import DISPUTES, Scene, Told, World, dispute, service
-from server.demo.people import HOME
-from server.demo.stage import DAY, Reached, Script
-from sync.values import Collection
+from server.demo.captures import DISPUTES
+from server.demo.flows_service import taken_in
+from server.demo.stage import DAY, Script
+from server.demo.way import Case, day_text, told_back
 
 RESOLVED_BY_WORDS = (
     "oral_agreement",
@@ -21,97 +18,8 @@ RESOLVED_BY_WORDS = (
     "court_mediation",
     "admin_decision",
 )
-
-
-class Case:
-    """One case on its way: who sits at which desk, and where it is to stay."""
-
-    def __init__(
-        self,
-        world: World,
-        told: Told,
-        scene: Scene,
-        *,
-        stop: str | None = None,
-        pace: float = 1.0,
-        **more: Any,
-    ) -> None:
-        self.world = world
-        self.stage = world.stage
-        self.rng = world.rng
-        self.told = told
-        self.scene = scene
-        self.stop = stop
-        self.pace = pace
-        self.more = more
-        self.id = ""
-        # A case about somebody at home, or about wrongdoing, is known to one clerk and the director alone.
-        sealed = more.get("protection") == "sealed" or told.row["category"] in {"0106", "1402"}
-        self.clerk = "clerk-1" if sealed else next(c for c in ("clerk-1", "clerk-2") if c != scene.author)
-        self.dispatcher = "centre-director-1" if sealed else self.rng.choice(("dispatcher-1", "dispatcher-2"))
-        self.unit = f"{scene.street}-JUSTICE"
-        if scene.community == HOME and self.rng.random() < 0.5:
-            self.unit = "C201-MEDIATION"
-        # somewhere in the year something stays lying for a day or two
-        self.slow_at = self.rng.randrange(60) if stop is None else 99
-        self._steps = 0
-        self.told_by_author = True  # until a person has placed the case elsewhere
-
-    @property
-    def mediator(self) -> str:
-        """Who mediates at the unit the case is given to."""
-        return MEDIATORS[self.unit]
-
-    def after(self, hours: float) -> int:
-        """The next step's instant; now and then one that is too late."""
-        self._steps += 1
-        late = 12 if self._steps == self.slow_at else 0
-        return self.stage.after(max(hours * self.pace, 0.05) + late)
-
-    def act(self, who: str, act: str, **args: Any) -> None:
-        """Do it; raises ``Reached`` when the case has come to where it is to stay."""
-        answer = self.stage.act(who, self.id, act, **args)
-        if answer.status == self.stop:
-            raise Reached
-
-    def note(self, who: str, kind: str, **body: Any) -> None:
-        """An entry pushed from somebody's device."""
-        entry = {
-            "id": self.stage.new_id(),
-            "case_id": self.id,
-            "type": kind,
-            "at": self.stage.now,
-            "body": body,
-        }
-        self.stage.push(who, Collection.entries, entry)
-
-    def capture(self, **more: Any) -> None:
-        """Push the capture."""
-        make = dispute if self.told.row.get("kind") is None else service
-        document = make(self.stage, self.told, self.scene, **(self.more | more))
-        self.id = document["id"]
-        self.stage.push(self.scene.author, Collection.cases, document)
-        if self.stop == "submitted":
-            raise Reached
-
-    def entry(self, kind: str, **body: Any) -> dict[str, Any]:
-        """An entry that rides with an act."""
-        return {"id": self.stage.new_id(), "type": kind, "body": body}
-
-    def said(self, name: str) -> str:
-        """One of the sentences of that sort."""
-        return self.told.say(self.rng.choice(DISPUTES[name]))
-
-    @property
-    def done_text(self) -> str:
-        """What it came to."""
-        return self.told.say(self.told.row["done"])
-
-
-MEDIATORS: dict[str, str] = {}  # unit -> username; filled by `prepare` from the crew
-
-
-# --- disputes --------------------------------------------------------------------------------------------------------
+# Who approves that a case stands still; else the leader of the street.
+_APPROVERS = {"wait_party": "centre-director-1", "party_away": "centre-director-1"}
 
 
 def on_spot(case: Case) -> Script:
@@ -308,18 +216,6 @@ def ended(case: Case, outcome: str) -> Script:
     yield from follow_ups(case, case.mediator)
 
 
-def told_back(case: Case) -> None:
-    """Whoever told hears the result, from the worker who wrote it down or from the window."""
-    author = case.scene.author
-    who = author if author.startswith(("grid-worker", "clerk")) and case.told_by_author else case.clerk
-    case.act(
-        who,
-        "tell_back",
-        how=case.said("how_told"),
-        to=case.told.slots["a" if case.told.row.get("kind") else "b"],
-    )
-
-
 def follow_ups(case: Case, who: str, first: float = 4.5) -> Script:
     """Asked again after a week, a month and three, then filed."""
     for number, days in enumerate((first, 21, 56), start=1):
@@ -417,12 +313,6 @@ def returned(case: Case, reason: str, *, times: int = 1) -> Script:
     yield from ended(case, "oral_agreement")
 
 
-APPROVERS = {
-    "wait_party": "centre-director-1",
-    "party_away": "centre-director-1",
-}
-
-
 def suspended(case: Case, reason: str) -> Script:
     """Standing still for a reason somebody approved, then on again."""
     yield from talking(case)
@@ -430,7 +320,7 @@ def suspended(case: Case, reason: str) -> Script:
     # no reason carries further than five working days
     case.act(case.mediator, "suspend", reason=reason, until=case.stage.now + 4 * DAY)
     yield case.after(1)
-    approver = APPROVERS.get(reason) or STREET_LEADERS[case.scene.street]
+    approver = _APPROVERS.get(reason) or case.world.leaders[case.scene.street]
     case.act(approver, "approve", request="r1")
     yield case.stage.days(3)
     case.act(case.mediator, "resume")
@@ -438,18 +328,6 @@ def suspended(case: Case, reason: str) -> Script:
     entry = case.entry("oral_agreement", content=case.done_text, agreed_at=case.stage.now)
     case.act(case.mediator, "settle", outcome="oral_agreement", entry=entry)
     yield from ended(case, "oral_agreement")
-
-
-STREET_LEADERS = {
-    "S2": "street-leader-1",
-    "S1": "street-leader-2",
-    "S3": "street-leader-3",
-    "S4": "street-leader-4",
-    "S5": "street-leader-5",
-    "S6": "street-leader-6",
-    "T1": "street-leader-7",
-    "T2": "street-leader-8",
-}
 
 
 def reopened(case: Case) -> Script:
@@ -466,148 +344,3 @@ def reopened(case: Case) -> Script:
     yield case.after(4)
     case.act(case.mediator, "settle", outcome="written_agreement", entry=agreement(case, []))
     yield from ended(case, "written_agreement")
-
-
-# --- requests, hazards, opinions, enquiries --------------------------------------------------------------------------
-
-
-def answered(case: Case) -> Script:
-    """Done or explained at once by whoever heard of it."""
-    case.capture(on_spot={"how": case.done_text, "agreement_text": case.done_text})
-    if case.stop == "reported":
-        return
-    yield case.after(5)
-    case.act("dispatcher-1", "verify", parties_asked=True)
-    yield case.after(8)
-    told_back(case)
-    yield case.stage.days(20)
-    case.act("clerk-1", "file")
-
-
-def taken_in(case: Case) -> Script:
-    """Taken in by the window."""
-    case.capture()
-    yield case.after(1.2)
-    case.act(case.clerk, "admit", category=case.told.row["category"], given_to=case.told.slots["a"])
-
-
-def to_unit(case: Case) -> Script:
-    """Given to the unit whose duty it is, and accepted there."""
-    yield from taken_in(case)
-    yield case.after(1.2)
-    unit = case.told.row["unit"]
-    case.act(case.dispatcher, "dispatch", unit=unit)
-    yield case.after(1.5)
-    case.act(handler_of(unit), "accept")
-
-
-def handled(case: Case, outcome: str = "service_done") -> Script:
-    """Done by the unit, looked at on the spot by the worker, verified, filed."""
-    yield from to_unit(case)
-    handler = handler_of(case.told.row["unit"])
-    yield case.after(3)
-    case.act(handler, "begin")
-    yield case.after(8)
-    case.act(handler, "close", outcome=outcome, plain_text=case.done_text)
-    yield case.after(3)
-    if case.scene.cell in case.world.workers:
-        worker = case.world.workers[case.scene.cell]
-        found = case.entry("field_check", found_state="done", text="现场看过,情况属实。")
-        case.act(worker, "check", entry=found)
-    yield case.after(3)
-    case.act(case.clerk, "verify", parties_asked=True)
-    yield case.stage.days(3)
-    if case.scene.cell in case.world.workers:
-        told = case.rng.choice(DISPUTES["how_told"])
-        case.act(case.world.workers[case.scene.cell], "tell_back", how=told, to=case.told.slots["a"])
-    yield case.stage.days(25)
-    case.act(case.clerk, "file")
-
-
-def by_worker(case: Case) -> Script:
-    """Given to the cell's own worker."""
-    worker = case.world.workers.get(case.scene.cell)
-    if worker is None:
-        yield from handled(case)
-        return
-    yield from taken_in(case)
-    yield case.after(1)
-    case.act(case.dispatcher, "dispatch", user=case.stage.id_of(worker))
-    yield case.after(1)
-    case.act(worker, "accept")
-    yield case.after(4)
-    case.act(worker, "close", outcome="service_done", plain_text=case.done_text)
-    yield case.after(3)
-    case.act(case.clerk, "verify", parties_asked=True)
-    yield case.stage.days(25)
-    case.act(case.clerk, "file")
-
-
-def handler_of(unit: str) -> str:
-    """Who handles at a unit: the officer of a committee, the handler of a department."""
-    return HANDLERS[unit]
-
-
-HANDLERS: dict[str, str] = {}  # unit -> username; filled by `prepare` from the crew
-
-
-def done_again(case: Case) -> Script:
-    """Reported, found not done, done."""
-    yield from to_unit(case)
-    handler = handler_of(case.told.row["unit"])
-    yield case.after(2)
-    case.act(handler, "begin")
-    yield case.after(5)
-    case.act(handler, "close", outcome="service_done", plain_text=case.done_text)
-    yield case.after(2)
-    case.act(case.clerk, "reject_close", missing="现场仍有一半未处理")
-    yield case.after(5)
-    case.act(handler, "close", outcome="service_done", plain_text=f"已补做。{case.done_text}")
-    yield case.after(2)
-    case.act(case.clerk, "verify", parties_asked=True)
-    yield case.stage.days(30)
-    case.act(case.clerk, "file")
-
-
-def paused_service(case: Case) -> Script:
-    """A cooling-off both sides asked for, approved by the head of the unit."""
-    yield from to_unit(case)
-    handler = handler_of(case.told.row["unit"])
-    yield case.after(2)
-    case.act(handler, "begin")
-    yield case.after(1)
-    case.act(handler, "suspend", reason="cooling", until=case.stage.now + 5 * DAY)
-    yield case.after(1)
-    case.act(MANAGERS[case.told.row["unit"]], "approve", request="r1")
-    yield case.stage.days(4)
-    case.act(handler, "resume")
-    yield case.after(4)
-    case.act(handler, "close", outcome="service_done", plain_text=case.done_text)
-    yield case.after(3)
-    case.act(case.clerk, "verify", parties_asked=True)
-
-
-MANAGERS: dict[str, str] = {}
-
-
-def tipped_off(case: Case, *, close: bool = True) -> Script:
-    """A report of wrongdoing: handed over with a receipt, never handled here."""
-    case.capture(kind="tip_off", is_anonymous=True, parties=[])
-    yield case.after(1.5)
-    case.act("clerk-1", "refer_out", target="discipline", receipt_due=case.stage.now + 5 * DAY, reason="移交")
-    if not close:
-        return
-    yield case.after(10)
-    case.act("clerk-1", "close", receipt="已收到移交材料", number=f"线索{case.rng.randint(100, 999)}")
-    yield case.stage.days(20)
-    case.act("clerk-1", "file")
-
-
-Flow = Callable[..., Script]
-
-
-def day_text(at: int) -> str:
-    """The calendar day of an instant, in China's time."""
-    from datetime import UTC, datetime, timedelta
-
-    return (datetime.fromtimestamp(at / 1000, UTC) + timedelta(hours=8)).date().isoformat()

@@ -1,15 +1,13 @@
 """380 homes of one community, what care they need, and the visits of a year."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec
 
 from server.demo.captures import PLANT, World, phone_number
-from server.demo.flows import day_text
 from server.demo.people import HOME
 from server.demo.stage import DAY, HOUR, MINUTE, Script, Stage
+from server.demo.way import day_text
 from sync.cases.catalogue import CARE
 from sync.homes_work import add_households, open_visits
 from sync.values import Collection
@@ -211,5 +209,4 @@ class Homes:
             self._visit(away, outcome="not_home", persons_met=None, notes="敲门无人,邻居说去女儿家了。"),
             self._visit(moved, outcome="moved", persons_met=None, notes="已搬走,新住户下周入住。"),
         )
-        return
-        yield  # a script that acts once
+        yield from ()

@@ -3,8 +3,6 @@
 Names are put together by hand from common syllables; nobody in particular is meant.
 """
 
-from __future__ import annotations
-
 import msgspec
 
 from geo.cells import Layer

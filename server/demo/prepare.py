@@ -1,7 +1,5 @@
 """Makes the demo district: the same doors as real use, a year told in the order of time, then the list of accounts."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil
@@ -15,12 +13,12 @@ import msgspec
 from server.auth.passwords import Hasher
 from server.auth.sessions import revoke_device
 from server.database import Database
-from server.demo import flows
 from server.demo.captures import World
-from server.demo.district import DISTRICT, DISTRICT_NAME, draw, drafted
+from server.demo.district import DISTRICT, DISTRICT_NAME, drafted, draw
 from server.demo.homes import Homes
+from server.demo.ladder import Ladder
 from server.demo.people import Person, people
-from server.demo.stage import DAY, HOUR, Stage
+from server.demo.stage import DAY, HOUR, Script, Stage
 from server.demo.stories import Stories
 from server.demo.units import units
 from server.demo.year import CASES, Year
@@ -135,17 +133,9 @@ def _found(district: District, crew: tuple[Person, ...], password: str) -> None:
 
 def _tell_year(stage: Stage, crew: tuple[Person, ...], scale: float, tell: Say) -> None:
     world = World(stage, crew)
-    for person in crew:
-        role, unit, _ = person.grants[0]
-        if role == "mediator" and unit is not None:
-            flows.MEDIATORS[unit] = person.username
-        if role in {"unit_handler", "community_officer"} and unit is not None:
-            flows.HANDLERS[unit] = person.username
-        if role == "unit_manager" and unit is not None:
-            flows.MANAGERS[unit] = person.username
     begin = stage.until - 370 * DAY
 
-    def arrive() -> flows.Script:
+    def arrive() -> Script:
         for person in crew:
             stage.sign_in(person.username, person.phone or "办公电脑")
         yield stage.now + HOUR
@@ -154,11 +144,11 @@ def _tell_year(stage: Stage, crew: tuple[Person, ...], scale: float, tell: Say) 
     stage.add(begin + DAY, stage.upkeep())
     stage.play(begin)
     Homes(world, scale).begin(begin + 2 * DAY)
-    stories = Stories(world)
-    stories.begin()
+    Stories(world).begin()
+    Ladder(world).begin()
     stage.add(stage.before(30), lost_phone(stage))
     year = Year(world)
-    year.count = stories.count
+    year.count = Stories.COUNT + Ladder.COUNT
     year.reasons()
     year.today()
     year.rest(int(CASES * scale))
@@ -169,7 +159,7 @@ def _tell_year(stage: Stage, crew: tuple[Person, ...], scale: float, tell: Say) 
     stage.play(stage.until)
 
 
-def lost_phone(stage: Stage) -> flows.Script:
+def lost_phone(stage: Stage) -> Script:
     """A worker's old phone is lost, and stopped; the new one is signed in."""
     pk = stage.phones["grid-worker-5"].caller.device_pk
 
@@ -178,8 +168,7 @@ def lost_phone(stage: Stage) -> flows.Script:
 
     stage.run(work, actor="cli:demo")
     stage.sign_in("grid-worker-5", "红米 Note 12(新)")
-    return
-    yield
+    yield from ()
 
 
 def _write_accounts(folder: Path, runtime: Runtime, crew: tuple[Person, ...], password: str) -> None:
@@ -245,9 +234,9 @@ def welcome(settings: Settings, url: str) -> str:
         ),
         "",
         "  Three minutes:",
-        "   1. street-leader-1: 「顶楼漏雨维修资金使用争议」 says why it is here; take it on (领办) or instruct (批示).",
-        "   2. Press 「+1 工作日」 once, or twice late in the day: 「物业费收缴方式引起争执」 climbs from the community into",
-        "      this queue, with the reason; what was taken on (楼道杂物) asks again, since the promised time has passed.",
+        "   1. street-leader-1: 「顶楼漏雨维修资金使用争议」 says why it is here; take it on or instruct.",
+        "   2. Press 「+1 工作日」 (twice late in the day): 「物业费收缴方式引起争执」 climbs into this queue",
+        "      with the reason; what was taken on (楼道杂物) asks again, since the promised time has passed.",
         "   3. district-leader-1: what stayed lying three working days is there (烧烤店油烟).",
         "",
         f"  The contract: {url}/schema/openapi.json      Stop: Ctrl-C",

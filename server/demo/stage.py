@@ -4,11 +4,9 @@ Every capture is pushed as the worker's phone pushes it, and every act is run by
 district's one writer; only `now` is the instant of the story. So each ladder climbs by the rules, not by hand.
 """
 
-from __future__ import annotations
-
 import heapq
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -301,6 +299,3 @@ class Stage:
         while True:
             self.run(verify_unsampled())
             yield self.now + every
-
-
-Maker = Callable[[Stage], Script]

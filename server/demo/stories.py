@@ -1,29 +1,21 @@
 """The stories a visitor is shown, told by the same acts as everything else; most of them happen in 焊花."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from shapely import LineString
 
 from server.demo import flows
-from server.demo.captures import PLANT, Scene, Told, World
-from server.demo.flows import Case
-from server.demo.people import HOME
-from server.demo.stage import DAY, HOUR, MINUTE, Script, Stage
+from server.demo.captures import PLANT, Scene
+from server.demo.stage import DAY, HOUR, MINUTE, Script
+from server.demo.telling import Telling
+from server.demo.way import Case
 from sync.values import Collection
 
 
-class Stories:
-    """All of them, for one stage."""
+class Stories(Telling):
+    """All of them but those of the ladder, for one stage."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.stage: Stage = world.stage
-        self.rng = world.rng
-        self.cells = self.stage.layer.cells_of(HOME)
-        self.plant = self.cells[-1]
-        self.count = 0
+    COUNT = 13  # cases: the leak is captured twice, and one of what is kept aside is a case too
 
     def begin(self) -> None:
         """Put every story on the stage."""
@@ -31,45 +23,17 @@ class Stories:
         for at, script in (
             (ago(6), self.same_leak_twice()),
             (ago(70), self.wages()),
-            (self._start(2), self.sealed()),
             (ago(1.5), self.from_the_village()),
             (ago(2.2), self.wall_between_two_cells()),
             (ago(150), self.wall_confirmed()),
             (ago(9), self.hotline()),
             (self.stage.office(self.stage.until - 26 * DAY), self.agreement_in_three_parts()),
             (ago(11), self.about_staff()),
-            (self._start(1), self.unsigned(1, "物业费收缴方式引起争执", "0401")),
-            (self._start(2), self.unsigned(2, "顶楼漏雨维修资金使用争议", "0404")),
-            (self._start(3), self.unsigned(3, "烧烤店油烟反复扰民", "1501")),
-            (self._start(2, 2), self.taken_on()),
-            (ago(60), self.paused_for_appraisal()),
-            (self._start(2, 6, stays=False), self.instruction_unanswered()),
-            (ago(30), self.into_next_year()),
             (ago(3.4), self.nowhere("说不清门牌的噪声", "0202")),
             (ago(2.6), self.nowhere("路边两人争吵已散", "0208")),
             (ago(4.1), self.kept_aside()),
         ):
             self.stage.add(at, script)
-            self.count += 1
-        self.count += 2  # the leak is captured twice; one of what is kept aside is a case too
-
-    def _start(self, level: int, slack: float = 0.4, *, stays: bool = True) -> int:
-        """When a case begins that is dispatched in time to reach a level today."""
-        return self.stage.office(self.stage.unsigned_at(level, slack, stays=stays) - DAY)
-
-    # --- pieces ------------------------------------------------------------------------------------------------------
-
-    def told(self, category: str, title: str, text: str, done: str = "双方达成一致。") -> Told:
-        """A story's own words."""
-        row = {"category": category, "title": title, "text": text, "done": done, "group": "story"}
-        return self.world.tell(row, self.world.scene(cell=self.plant))
-
-    def case(self, told: Told, cell: str | None = None, author: str | None = None, **more: Any) -> Case:
-        """A case of a story, by default in the plant's dwellings."""
-        scene = self.world.scene(cell=cell or self.plant, author=author)
-        case = Case(self.world, told, scene, **more)
-        case.slow_at = 99
-        return case
 
     # --- 1: the same leak twice --------------------------------------------------------------------------------------
 
@@ -168,31 +132,6 @@ class Stories:
         yield stage.after(6)
         case.act("unit-handler-2", "session", entry=flows.session(case))
 
-    # --- 5: sealed ---------------------------------------------------------------------------------------------------
-
-    def sealed(self) -> Script:
-        """Known to those who are named; the leader of the street sees that it waits, and nothing of what it is."""
-        told = self.told("0106", "隐私", "隐私")
-        case = self.case(told, cell=self.cells[3], protection="sealed", parties=[], wishes=None)
-        case.clerk, case.dispatcher = "clerk-1", "centre-director-1"
-        case.capture(address=None, description="隐私")
-        yield self.stage.after(0.3)
-        case.note(case.scene.author, "contact_attempt", how="phone", reached=True)
-        yield self.stage.after(0.3)
-        case.act(
-            "clerk-1",
-            "triage",
-            category="0106",
-            basis="lawful",
-            risk="orange",
-            reason="已核实",
-            signals=[],
-            channel="government_private",
-        )
-        case.act("clerk-1", "admit", ground="当事人申请")
-        yield self.stage.unsigned_at(2)
-        case.act("centre-director-1", "dispatch", unit="S2-MEDIATION", user=self.stage.id_of("mediator-2"))
-
     # --- 7: from where no telephone reaches --------------------------------------------------------------------------
 
     def from_the_village(self) -> Script:
@@ -209,8 +148,7 @@ class Stories:
             "body": {"how": "door", "reached": True, "text": "两家都见了,同意由组长排号。"},
         }
         self.stage.push(case.scene.author, Collection.entries, entry)
-        return
-        yield
+        yield from ()
 
     # --- 8: on a border ----------------------------------------------------------------------------------------------
 
@@ -218,8 +156,7 @@ class Stories:
         """A wall on the line between two cells and a fix of ±60 m: both are candidates until a person says."""
         case = self._wall()
         case.capture(location=self._border())
-        return
-        yield
+        yield from ()
 
     def wall_confirmed(self) -> Script:
         """The same sort of case, confirmed by the leader of the grid, and settled."""
@@ -314,89 +251,6 @@ class Stories:
         case.unit = "D-MEDIATION"
         yield from flows.taken(case)
 
-    # --- 11: the ladder ----------------------------------------------------------------------------------------------
-
-    def unsigned(self, level: int, title: str, category: str) -> Script:
-        """Dispatched, and nobody signs for it: how far it has climbed is a matter of when."""
-        told = self.told(category, title, "{c}住户{a}等与{b}多次沟通没有结果,要求有人出面主持。")
-        case = self.case(told, cell=self.cells[2 + int(category) % 3])
-        yield from self._dispatched(case, self.stage.unsigned_at(level))
-
-    def _dispatched(self, case: Case, at: int) -> Script:
-        case.pace, case.unit = 0.4, "S2-JUSTICE"
-        yield from flows.admitted(case, risk="yellow")
-        yield at
-        case.act(case.dispatcher, "dispatch", unit=case.unit, mediation_channel="grid")
-
-    def _until_level(self, case: Case, level: int) -> Script:
-        """Wait for the ladder."""
-        while self.stage.level(case.id) < level:
-            yield self.stage.now + 30 * MINUTE
-
-    def taken_on(self) -> Script:
-        """The street's leader has taken it on; his promise runs out within the hour."""
-        told = self.told(
-            "0204", "楼道杂物清理引起对立", "{a}等老住户不同意清走楼道旧家具,{b}等年轻住户要求通道畅通。"
-        )
-        case = self.case(told, cell=self.cells[4])
-        yield from self._dispatched(case, self.stage.unsigned_at(2, 2))
-        yield from self._until_level(case, 2)
-        yield self.stage.now + 20 * MINUTE
-        self.stage.lead("street-leader-1", case.id, "acknowledge", promise=self.stage.until + 50 * MINUTE)
-
-    def paused_for_appraisal(self) -> Script:
-        """Late at the community when an appraisal was allowed: the clock stands, the row says so."""
-        told = self.told(
-            "1102",
-            "地暖试压渗漏责任待鉴定",
-            "{a}家地暖试压后{b}家吊顶塌了一块,双方对是否施工质量问题说法不一。",
-        )
-        case = self.case(told, cell=self.cells[5], pace=0.4)
-        case.unit = "S2-JUSTICE"
-        yield from flows.talking(case, complexity="simple", risk="yellow")
-        yield from self._until_level(case, 1)
-        until = self.stage.until + 20 * DAY
-        case.act(case.mediator, "suspend", reason="appraisal", until=until, evidence=["鉴定委托书"])
-        yield self.stage.now + 20 * MINUTE
-        case.act("street-leader-1", "approve", request="r1")
-
-    def instruction_unanswered(self) -> Script:
-        """The leader has written what is to be done, and the date has passed without a word."""
-        told = self.told("0207", "院内停车位划线争议", "{c}重新划线后{a}等户没有固定车位,与管委会{b}争执。")
-        case = self.case(told, cell=self.cells[3])
-        yield from self._dispatched(case, self.stage.unsigned_at(2, 6, stays=False))
-        yield from self._until_level(case, 2)
-        self.stage.lead(
-            "street-leader-1",
-            case.id,
-            "instruct",
-            text="请司法所今天签收,三日内组织一次协调会并报结果。",
-            due=self.stage.before(1),
-        )
-        yield self.stage.now + 30 * MINUTE
-        case.act(case.mediator, "accept")
-
-    def into_next_year(self) -> Script:
-        """Extended by consent to a date of a year whose holidays nobody has announced yet."""
-        told = self.told("0304", "加装电梯分摊方案商议", "{a}等六户商议加装电梯分摊,一楼{b}提出采光补偿。")
-        case = self.case(told, cell=self.cells[5])
-        case.unit = "S2-JUSTICE"
-        yield from flows.talking(case, complexity="complex")
-        days = self.stage.days_to_unknown_year()
-        if days is None:
-            return
-        yield self.stage.after(2)
-        case.act(
-            case.mediator,
-            "request_extension",
-            days=days,
-            reason="各方同意延长,待设计方案",
-            clock="mediation",
-            consent=True,
-        )
-        yield self.stage.after(1)
-        case.act("centre-director-1", "approve", request="r1")
-
     # --- what needs a look -------------------------------------------------------------------------------------------
 
     def nowhere(self, title: str, category: str) -> Script:
@@ -404,8 +258,7 @@ class Stories:
         told = self.told(category, title, "路过时遇到,当事人没留门牌,晚上再去。")
         case = self.case(told, author="grid-worker-2", location=None, address=None)
         case.capture()
-        return
-        yield
+        yield from ()
 
     def kept_aside(self) -> Script:
         """Three things no rule could apply: kept whole, for a person to look at."""
@@ -426,5 +279,4 @@ class Stories:
             "kind": 7,
         }
         self.stage.push("grid-worker-1", Collection.cases, lost)
-        return
-        yield
+        yield from ()

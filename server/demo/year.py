@@ -1,14 +1,12 @@
 """Twelve months of ordinary cases, and today's open ones: which flow begins when."""
 
-from __future__ import annotations
-
 from itertools import cycle
 from typing import Any
 
-from server.demo import flows
+from server.demo import flows, flows_service as services
 from server.demo.captures import DISPUTES, SERVICES, Scene, World
-from server.demo.flows import Case, Flow
 from server.demo.stage import DAY, Script
+from server.demo.way import Case, Flow
 from sync.cases.catalogue import CATEGORIES
 
 CASES = 420
@@ -32,17 +30,51 @@ SHARES = {
     "environment": 5,
     "property": 1,
 }
-DECLINES = (
-    "party_refuses special_authority no_private_mediation in_suit handled_by_authority judged petition_final "
-    "admin_dispute crime out_of_area not_a_dispute duplicate"
-).split()
-FAILS = "party_ends no_show positions_apart not_mediable turned_criminal party_lost limit_reached".split()
-RETURNS = "not_our_duty not_our_area missing_facts needs_joint conflict_of_interest wrong_kind".split()
-SUSPENSIONS = "wait_party party_away appraisal wait_case wait_policy force_majeure".split()
-TARGETS = (
-    "court procuratorate police petition labour_arbitration land_arbitration department other_district legal_aid "
-    "civil_affairs hotline"
-).split()
+DECLINES = [
+    "party_refuses",
+    "special_authority",
+    "no_private_mediation",
+    "in_suit",
+    "handled_by_authority",
+    "judged",
+    "petition_final",
+    "admin_dispute",
+    "crime",
+    "out_of_area",
+    "not_a_dispute",
+    "duplicate",
+]
+FAILS = [
+    "party_ends",
+    "no_show",
+    "positions_apart",
+    "not_mediable",
+    "turned_criminal",
+    "party_lost",
+    "limit_reached",
+]
+RETURNS = [
+    "not_our_duty",
+    "not_our_area",
+    "missing_facts",
+    "needs_joint",
+    "conflict_of_interest",
+    "wrong_kind",
+]
+SUSPENSIONS = ["wait_party", "party_away", "appraisal", "wait_case", "wait_policy", "force_majeure"]
+TARGETS = [
+    "court",
+    "procuratorate",
+    "police",
+    "petition",
+    "labour_arbitration",
+    "land_arbitration",
+    "department",
+    "other_district",
+    "legal_aid",
+    "civil_affairs",
+    "hotline",
+]
 # Outcomes that need a flow of their own; the others come of themselves.
 SERVICE_OUTCOMES = ("service_done", "explained", "beyond_policy", "admin_decision")
 
@@ -154,8 +186,8 @@ class Year:
         for outcome in flows.RESOLVED_BY_WORDS:
             self.dispute(flows.settled, self._day(), outcome)
         for outcome in SERVICE_OUTCOMES:
-            self.service(flows.handled, self._day(), outcome)
-        self.service(flows.paused_service, self._day())
+            self.service(services.handled, self._day(), outcome)
+        self.service(services.paused_service, self._day())
         for flow in (
             flows.withdrawn,
             flows.withdrawn,
@@ -165,13 +197,13 @@ class Year:
             flows.reopened,
         ):
             self.dispute(flow, self._day())
-        self.service(flows.done_again, self._day())
+        self.service(services.done_again, self._day())
         for row in SERVICES["tip_offs"]:
-            self.told(flows.tipped_off, self._day(), row)
-        self.told(flows.tipped_off, self._day(), SERVICES["tip_offs"][0], close=False)
-        self.told(flows.tipped_off, self.stage.before(7), SERVICES["tip_offs"][1])
+            self.told(services.tipped_off, self._day(), row)
+        self.told(services.tipped_off, self._day(), SERVICES["tip_offs"][0], close=False)
+        self.told(services.tipped_off, self.stage.before(7), SERVICES["tip_offs"][1])
         for row in SERVICES["others"]:
-            self.told(flows.answered if row["kind"] == "consult" else flows.handled, self._day(), row)
+            self.told(services.answered if row["kind"] == "consult" else services.handled, self._day(), row)
 
     def today(self) -> None:
         """Every status of the catalogue twice over, none of it late."""
@@ -199,12 +231,12 @@ class Year:
             self.dispute(flows.on_spot, ago(2 + h), stop="settled")
             self.dispute(flows.failed, ago(19 + 5 * h), stop="failed", pace=0.8)
             self.dispute(flows.settled, ago(20 + 5 * h), stop="reported", pace=0.8)
-            self.service(flows.taken_in, ago(1.5 + h), stop="submitted")
-            self.service(flows.taken_in, ago(3 + h), stop="admitted", pace=0.6)
-            self.service(flows.to_unit, ago(4 + h), stop="dispatched", pace=0.6)
-            self.service(flows.handled, ago(8 + 4 * h), stop="handling", pace=0.8)
-            self.service(flows.handled, ago(16 + 4 * h), stop="reported", pace=0.8)
-            self.service(flows.answered, ago(1 + h), stop="reported")
+            self.service(services.taken_in, ago(1.5 + h), stop="submitted")
+            self.service(services.taken_in, ago(3 + h), stop="admitted", pace=0.6)
+            self.service(services.to_unit, ago(4 + h), stop="dispatched", pace=0.6)
+            self.service(services.handled, ago(8 + 4 * h), stop="handling", pace=0.8)
+            self.service(services.handled, ago(16 + 4 * h), stop="reported", pace=0.8)
+            self.service(services.answered, ago(1 + h), stop="reported")
         self._merging()
 
     def _merging(self) -> None:
@@ -227,12 +259,12 @@ class Year:
             *[(flows.breached, {})] * 1,
             *[(flows.withdrawn, {})] * 1,
         ]
-        done: list[Flow] = [*[flows.answered] * 5, *[flows.by_worker] * 4, *[flows.handled] * 6]
+        done: list[Flow] = [*[services.answered] * 5, *[services.by_worker] * 4, *[services.handled] * 6]
         left = max(0, total - self.count)
-        services = max(0, (total - _ODD) // 2 - self.services)
+        asked = max(0, (total - _ODD) // 2 - self.services)
         for n in range(left):
             at = self._day()
-            if n < services:
+            if n < asked:
                 self.service(self.rng.choice(done), at)
             else:
                 flow, how = self.rng.choice(ways)
