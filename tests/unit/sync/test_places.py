@@ -178,7 +178,7 @@ def test_open_cases_follow_a_new_edition_chunk_by_chunk(district: District) -> N
     cases = [an.capture()["id"] for _ in range(5)]
     elsewhere = an.capture(location=middle_of(NEXT))["id"]
     assert regrid(district, layer_of({HOME: NEXT}), chunk=2) == 5
-    assert an.pull("cases") .keys() == {elsewhere}
+    assert an.pull("cases").keys() == {elsewhere}
     assert cui.pull("cases").keys() == {*cases, elsewhere}
     assert {notice["args"]["id"] for notice in district.notices_of("an", "moved_out")} == {*cases}
 
