@@ -3,12 +3,14 @@
 import http
 import selectors
 import socket
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+_IDLE_SECONDS = 3.0  # a server closes what is idle for longer: uvicorn after five
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -82,11 +84,19 @@ class Connection:
     """One kept connection; one request at a time."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self._port = port
+        self._open()
+
+    def _open(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self._port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._used = time.monotonic()
 
     def send(self, request: bytes) -> Answer:
         """Send a request made by ``request_bytes`` and wait for its answer."""
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self.socket.close()
+            self._open()
         self.socket.sendall(request)
         incoming = Incoming()
         while True:
@@ -94,6 +104,7 @@ class Connection:
             if not data:
                 raise WireError("the server closed the connection")
             if (answer := incoming.feed(data)) is not None:
+                self._used = time.monotonic()
                 return answer
 
     def close(self) -> None:
