@@ -26,8 +26,6 @@ from sync.errors import Conflict
 from sync.values import Collection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sync.store import Reader, Row
 
 SCALE = 0.03  # few ordinary cases; every story, status and reason all the same
@@ -80,13 +78,13 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     settings = Settings(data=str(tmp_path_factory.mktemp("demo") / "data"), purpose="demo")
     # what an interrupted preparation has left
     (settings.folder / "preparing").mkdir(parents=True)
     (settings.folder / "preparing" / "directory.db").write_text("half")
     assert prepare(settings, scale=SCALE, say=lambda _: None)
-    yield Seen(settings)
+    return Seen(settings)
 
 
 def test_every_status_has_two_cases_or_more(seen: Seen) -> None:
