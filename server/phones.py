@@ -170,8 +170,9 @@ async def simulate(
                 ends.append(check_phone(phone, *await phone.compare()))
 
         await asyncio.gather(*(each("round", phone, _days(phone, rounds, pause, tell)) for phone in played))
-        await asyncio.gather(*(each("heal", phone, phone.heal()) for phone in played))
-        await asyncio.gather(*(each("check", phone, check(phone)) for phone in played))
+        known = [phone for phone in played if phone.line.user]  # who never got in has written nothing
+        await asyncio.gather(*(each("heal", phone, phone.heal()) for phone in known))
+        await asyncio.gather(*(each("check", phone, check(phone)) for phone in known))
     return _summary(played, ends, figures, time.perf_counter() - begun, failures)
 
 

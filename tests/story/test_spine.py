@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import shapely
 
 from geo.points import Crs
+from server.phones_worker import Ground
 from tests.faults.launcher import COMMITTED, FIRST_ROW
 from tests.story.actors import Person, Phone, Refused, RxPhone, fix_in, new_id
 from tests.story.district import set_up
@@ -102,6 +104,13 @@ def out_of_reach_and_back(town: Town) -> tuple[str, str]:
     assert list(li.sees("cells")) == [place.here]
     cell = li.sees("cells")[place.here]
 
+    shifted = fix_in(cell, Crs.GCJ02)
+    ground = Ground.of(cell)
+    assert ground is not None
+    assert not shapely.contains_xy(
+        ground.shape, shifted["lon"], shifted["lat"]
+    )  # read as WGS-84 it lies elsewhere
+
     li.goes_out_of_reach()
     leak = li.captures(
         title="楼上漏水",
@@ -109,7 +118,7 @@ def out_of_reach_and_back(town: Town) -> tuple[str, str]:
         parties=[
             {"id": "p1", "role": "applicant", "alias": "三楼姓李的", "name": "李春花", "phone": "13800000001"}
         ],
-        location=fix_in(cell, Crs.GCJ02),
+        location=shifted,
     )
     li.edits(leak, description="三楼卫生间漏水,二楼天花板起皮")
     li.edits(leak, wishes="希望赔偿")
