@@ -57,7 +57,7 @@ def prepare(settings: Settings, *, scale: float = 1.0, say: Say | None = None) -
         raise Conflict("The demo district lives on SQLite in its data folder: unset WANGGE_DATABASE_URL.")
     if _ready(settings):
         return False
-    tell("preparing the demo district (about half a minute) …")
+    tell("preparing the demo district (about ten seconds) …")
     folder = settings.folder
     beside = folder / "preparing"
     shutil.rmtree(beside, ignore_errors=True)
@@ -71,7 +71,7 @@ def prepare(settings: Settings, *, scale: float = 1.0, say: Say | None = None) -
             target.mkdir(mode=0o700, exist_ok=True)
         elif path.name not in {ACCOUNTS_FILE, "directory.db"}:
             path.replace(target)
-    for name in ("directory.db", ACCOUNTS_FILE):  # these say that all is there, so they come last
+    for name in (ACCOUNTS_FILE, "directory.db"):  # the directory says that all is there, so it comes last
         (beside / name).replace(folder / name)
     shutil.rmtree(beside)
     return True
@@ -116,7 +116,7 @@ def _found(district: District, crew: tuple[Person, ...], password: str) -> None:
         import_units([UnitRecord(u.code, u.type, u.name, u.area, u.level, u.parent) for u in units()]),
         activate_generation(1),
         add_generation(drafted(layer)),
-        put_settings({"sealed_clerk": "clerk-1", "demo": True}),
+        put_settings({"sealed_clerk": "clerk-1"}),
     ]
     for person in crew:
         works.append(add_account(person.username, person.name, hashed))
@@ -235,7 +235,7 @@ def welcome(settings: Settings, url: str) -> str:
         "",
         "  Three minutes:",
         "   1. street-leader-1: 「顶楼漏雨维修资金使用争议」 says why it is here; take it on or instruct.",
-        "   2. Press 「+1 工作日」 (twice late in the day): 「物业费收缴方式引起争执」 climbs into this queue",
+        "   2. Press 「+1 工作日」 once or twice: 「物业费收缴方式引起争执」 climbs into this queue",
         "      with the reason; what was taken on (楼道杂物) asks again, since the promised time has passed.",
         "   3. district-leader-1: what stayed lying three working days is there (烧烤店油烟).",
         "",

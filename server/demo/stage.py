@@ -266,7 +266,7 @@ class Stage:
             if rungs[level - 1] <= latest:
                 if not stays:
                     return at
-                if rungs[level] >= self.until + 2 * HOUR:
+                if rungs[level] >= self.until + 15 * MINUTE:
                     found.append((rungs[level], -at))
             at = add_office(self._calendar, at, -HOUR // 2)
         return -min(found)[1]
