@@ -378,6 +378,15 @@ class Batch:
             return body
         return content.seal(self.keys, self.chance, item.doc.dek, body, label)
 
+    def former(self, item: Item, delta: bytes) -> dict[str, Any]:
+        """The values that one update of a stored document replaced."""
+        body = bytes(delta)
+        if body and item.before.dek is not None:
+            label = content.label_of(item.doc.collection, item.doc.id) + b"change"
+            body = content.unseal(self.keys, item.before.dek, body, label)
+        values: dict[str, Any] = msgspec.json.decode(body) if body else {}
+        return values
+
     def notice(self, user_pk: int, user_id: str, kind: str, code: str, args: Mapping[str, Any]) -> None:
         """Tell somebody something on every phone of theirs."""
         values = {"user": user_id, "kind": kind, "code": code, "at": self.now, "args": dict(args)}

@@ -19,6 +19,7 @@ class Facts(Struct):
     head: Head
     config: Config
     keys: Keys
+    restored: int | None = None  # the lowest number a restore went back to; None: never restored
     collection: int = 0  # of the push under way
     entry_authors: dict[str, str] = field(default_factory=dict)  # of entries that an act may correct
     tasks: dict[int, list[Doc]] = field(default_factory=dict)  # by case
@@ -105,6 +106,8 @@ def load_history(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
     if not pks:
         return
     columns = ["doc_pk", "seq", "by_device", "w", "device", "digest", "fields"]
+    if facts.restored is not None:
+        columns.append("delta")  # asked by RC6 alone
     for row in reader.find("change", {"doc_pk": pks}, order=["-seq"], columns=columns):
         facts.history.setdefault(row["doc_pk"], []).append(row)
     for line in reader.find("ledger", {"doc_pk": pks}, columns=["doc_pk", "field", "w"]):

@@ -184,6 +184,8 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
 
 def _load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
     keys = list({row.key for row in rows if row.key})
+    if facts.head.epoch > 1:
+        facts.restored = min((row["restored_to"] for row in tx.find("epoch", {"epoch__gt": 1})), default=None)
     known = facts.learn(tx.documents(collection, keys))
     load_history(tx, facts, known)
     wanted = push_entries.case_keys(collection, rows)

@@ -286,16 +286,14 @@ def merged_into(
 
 
 def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: str) -> None:
-    """RC6: a base of a version that this history never had, after a restore: what it says may be all that is left.
+    """RC6: after a restore, values of a base that this history never had may be all that is left of them.
 
-    Fields the phone did not touch would else come back in their older form, and nobody would know of the newer.
+    Fields the phone did not touch would else come back in their older form, and nobody would know of the newer. A
+    version alone says nothing: the new history soon gives the same numbers again.
     """
     base = row.base or {}
     version = base.get("v")
-    doc = item.before
-    if facts.head.epoch == 1 or not isinstance(version, int):
-        return
-    if version in {doc.v, doc.born} or any(past["seq"] == version for past in facts.history.get(doc.pk, ())):
+    if facts.restored is None or not isinstance(version, int) or version <= facts.restored:
         return
     owned = content.PHONE_OWNED[name] - {"id", "w", "author", "device"}
     lost = {
@@ -303,6 +301,10 @@ def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: 
         for field, value in base.items()
         if field in owned and value is not None and not same(value, item.values.get(field))
     }
+    for past in facts.history.get(item.doc.pk, ()) if lost else ():
+        if lost.keys() & set(past["fields"].split(",")):
+            former = batch.former(item, past["delta"])
+            lost = {field: value for field, value in lost.items() if not same(value, former.get(field))}
     if lost:
         batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, other=None)
 
