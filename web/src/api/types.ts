@@ -1,6 +1,7 @@
 /** Shapes of the server's answers, as far as this page reads them. Instants are epoch milliseconds, UTC. */
 
 export type RiskColour = 'red' | 'orange' | 'yellow' | 'blue'
+export type GroupKey = 'decide' | 'know'
 export type EscalationState = 'open' | 'acked' | 'acted' | 'returned' | 'withdrawn'
 
 export interface Escalation {
@@ -11,8 +12,16 @@ export interface Escalation {
   level_zh: string
   state: EscalationState
   opened_at: number
+  /** Which of the leader's groups; null once the row is closed. */
+  group: GroupKey | null
+  /** What this person may do on the row. */
+  acts: string[]
   reason_zh: string
   reason_en: string
+  /** The one question the row asks. */
+  asked_zh: string
+  asked_en: string
+  next: Ahead | null
   clock: string
   due_at: number | null
   firing_key: string
@@ -26,12 +35,27 @@ export interface Escalation {
   handler: { unit: string; unit_name: string; user_name: string | null } | null
   /** Absent text: the leader sees the facts of a protected case only. */
   title: string | null
-  ack: { by: string; by_name: string; until: number } | null
+  ack: { by: string; by_name: string; until: number | null } | null
   instruction: { text: string; due_at: number; unit: string | null } | null
 }
 
+/** What comes next by the rules. `at` and `level` are null where no higher level lies ahead. */
+export interface Ahead {
+  at: number | null
+  level: number | null
+  zh: string
+  en: string
+}
+
+/** A case that reaches the leader by the end of the next working day if nothing happens. */
+export type Coming = Pick<
+  Escalation,
+  'case_id' | 'code' | 'title' | 'category_zh' | 'status' | 'status_zh' | 'risk' | 'protection' | 'cell' | 'handler'
+> & { next: Ahead }
+
 export interface EscalationList {
   items: Escalation[]
+  tomorrow: Coming[]
   now: number
   demo: boolean
 }
@@ -41,7 +65,12 @@ export interface SessionAnswer {
   refresh_token: string
   expires_in: number
   device_id: string
-  user: { id: string; name: string; roles: string[] }
+  user: {
+    id: string
+    name: string
+    roles: string[]
+    grants: { role: string; unit_name: string | null; cell_name: string | null }[]
+  }
 }
 
 export interface RefreshAnswer {
@@ -53,6 +82,7 @@ export interface RefreshAnswer {
 export interface DemoAccount {
   username: string
   password: string
+  name?: string
   role: string
   role_zh: string
   unit: string

@@ -19,7 +19,7 @@ let queue: { status: number; body: EscalationList | Record<string, never> }
 const sent: [string, unknown][] = []
 
 function list(...items: ReturnType<typeof sample>[]): EscalationList {
-  return { items, now: Date.UTC(2026, 10, 23, 8, 0), demo: true }
+  return { items, tomorrow: [], now: Date.UTC(2026, 10, 23, 8, 0), demo: true }
 }
 
 beforeEach(() => {
@@ -47,7 +47,7 @@ describe('the queue page', () => {
   it('says why a case is here, since when, and who has it', async () => {
     queue = { status: 200, body: list(sample()) }
     const text = (await open()).text()
-    for (const word of ['超过签收时限', '街道', '橙色', '今天 10:00', '已超 4 小时', '城关司法所', '三楼漏水到二楼']) {
+    for (const word of ['超过签收时限', '街道', '橙色', '今天 10:00', '已过', '城关司法所', '三楼漏水到二楼', '提级到区']) {
       expect(text).toContain(word)
     }
   })
@@ -55,6 +55,13 @@ describe('the queue page', () => {
   it('shows no text of a sealed case', async () => {
     queue = { status: 200, body: list(sample({ protection: 'sealed', title: null })) }
     expect((await open()).text()).toContain('只显示事实')
+  })
+
+  it('what reaches the leader tomorrow is told today', async () => {
+    const { case_id, code, title, category_zh, status, status_zh, risk, protection, cell, handler, next } = sample()
+    const coming = { case_id, code, title, category_zh, status, status_zh, risk, protection, cell, handler, next: next ?? { at: null, level: null, zh: '', en: '' } }
+    queue = { status: 200, body: { ...list(), tomorrow: [coming] } }
+    expect((await open()).find('[data-group=tomorrow]').text()).toContain('提级到区')
   })
 
   it('an empty queue is good news', async () => {

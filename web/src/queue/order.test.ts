@@ -4,11 +4,10 @@ import { reconcile } from './reconcile'
 import { sample } from './sample'
 
 describe('the queue of a leader', () => {
-  it('has three groups, also when empty', () => {
+  it('has its groups, also when empty', () => {
     expect(groups([]).map((group) => [group.key, group.items.length])).toEqual([
-      ['waiting', 0],
-      ['taken', 0],
-      ['dealt', 0],
+      ['decide', 0],
+      ['know', 0],
     ])
   })
 
@@ -25,10 +24,11 @@ describe('the queue of a leader', () => {
     ])
   })
 
-  it('offers no act on what was withdrawn or sent back', () => {
+  it('offers what this person may do, the likelier act first', () => {
     expect(actsOf(sample())).toEqual(['acknowledge', 'instruct'])
-    expect(actsOf(sample({ state: 'withdrawn' }))).toEqual([])
-    expect(actsOf(sample({ state: 'returned' }))).toEqual([])
+    expect(actsOf(sample({ state: 'acked' }))).toEqual(['instruct', 'acknowledge'])
+    expect(actsOf(sample({ acts: ['acknowledge'] }))).toEqual(['acknowledge'])
+    expect(actsOf(sample({ acts: [] }))).toEqual([])
   })
 
   it('shows facts only for a protected case without text', () => {
@@ -44,6 +44,10 @@ describe('while a leader reads, the list does not jump', () => {
     const { rows, fresh, gone } = reconcile(shown, [sample({ id: 'b', state: 'acked' }), sample({ id: 'a' })])
     expect(rows.map((item) => [item.id, item.state])).toEqual([['a', 'open'], ['b', 'acked']])
     expect([fresh, gone]).toEqual([0, []])
+  })
+
+  it('one that belongs into another group now counts as new there', () => {
+    expect(reconcile(shown, [sample({ id: 'a', group: 'know' }), sample({ id: 'b' })]).fresh).toBe(1)
   })
 
   it('a new row waits behind the bar and one that left stays, marked', () => {

@@ -1,18 +1,8 @@
-import type { Escalation, EscalationAct, EscalationState, RiskColour } from '../api/types'
-
-export type GroupKey = 'waiting' | 'taken' | 'dealt'
+import type { Escalation, EscalationAct, GroupKey, RiskColour } from '../api/types'
 
 export interface Group {
   key: GroupKey
   items: Escalation[]
-}
-
-const GROUP_OF: Record<EscalationState, GroupKey> = {
-  open: 'waiting',
-  acked: 'taken',
-  acted: 'dealt',
-  returned: 'dealt',
-  withdrawn: 'dealt',
 }
 
 const RANK: Record<RiskColour, number> = { red: 0, orange: 1, yellow: 2, blue: 3 }
@@ -33,19 +23,18 @@ function rank(item: Escalation): number {
   return item.risk ? RANK[item.risk.colour] : 4
 }
 
-/** The queue in three groups, each there even when empty so that a leader sees that nothing waits. */
+/** The queue in its groups, each there even when empty so that a leader sees that nothing waits. */
 export function groups(items: readonly Escalation[]): Group[] {
-  return (['waiting', 'taken', 'dealt'] as const).map((key) => ({
+  return (['decide', 'know'] as const).map((key) => ({
     key,
-    items: items.filter((item) => GROUP_OF[item.state] === key).sort(compare),
+    items: items.filter((item) => (item.group ?? 'know') === key).sort(compare),
   }))
 }
 
-/** Which acts a row offers: what is withdrawn is over, what is returned lies with the level below. */
+/** Which acts a row offers, the likelier first; the server says what this person may do. */
 export function actsOf(item: Escalation): EscalationAct['act'][] {
-  if (item.state === 'open') return ['acknowledge', 'instruct']
-  if (item.state === 'acked') return ['instruct', 'acknowledge']
-  return item.state === 'acted' ? ['instruct'] : []
+  const order = item.state === 'open' ? (['acknowledge', 'instruct'] as const) : (['instruct', 'acknowledge'] as const)
+  return order.filter((act) => item.acts.includes(act))
 }
 
 export function isFactsOnly(item: Escalation): boolean {

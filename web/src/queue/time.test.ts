@@ -1,17 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import { DAY, fromField, HOUR, instant, MINUTE, officeEnd, remaining, span, toField } from './time'
+import { DAY, fromField, fullInstant, HOUR, instant, MINUTE, officeEnds, remaining, span, toField, typeset } from './time'
 
 const now = Date.UTC(2026, 10, 23, 8, 0) // 16:00 in China
 
 describe('an instant is told in the time of the office', () => {
   it.each([
     [now, '今天 16:00', 'today 16:00'],
-    [now - DAY, '11月22日 16:00', '22 Nov 16:00'],
-    [now + 8 * HOUR, '11月24日 00:00', '24 Nov 00:00'],
-    [Date.UTC(2027, 0, 4, 1, 5), '2027年1月4日 09:05', '4 Jan 2027 09:05'],
+    [now - DAY, '昨天 16:00', 'yesterday 16:00'],
+    [now + 8 * HOUR, '明天 00:00', 'tomorrow 00:00'],
+    [now + 2 * DAY, '11月25日（周三）16:00', 'Wed 25 Nov 16:00'],
+    [now - 2 * DAY, '11月21日（周六）16:00', 'Sat 21 Nov 16:00'],
+    [Date.UTC(2027, 0, 4, 1, 5), '2027年1月4日（周一）09:05', 'Mon 4 Jan 2027 09:05'],
   ])('%i', (at, zh, en) => {
     expect(instant(at, now, 'zh')).toBe(zh)
     expect(instant(at, now, 'en')).toBe(en)
+  })
+
+  it('in full where the day itself matters', () => {
+    expect(fullInstant(now, now, 'zh')).toBe('11月23日（周一）16:00')
+  })
+
+  it('Chinese sentences are set with full-width marks', () => {
+    expect(typeset('已派甲所,仍未签收(超期3天)。')).toBe('已派甲所，仍未签收（超期3天）。')
   })
 })
 
@@ -33,7 +43,7 @@ describe('what is due', () => {
   it('is left before, overdue at and after the instant', () => {
     expect(remaining(now + HOUR, now, 'zh')).toEqual({ late: false, text: '还剩 1 小时' })
     expect(remaining(now, now, 'zh').late).toBe(true)
-    expect(remaining(now - 2 * DAY, now, 'en')).toEqual({ late: true, text: '2 d overdue' })
+    expect(remaining(now - 2 * DAY, now, 'en')).toEqual({ late: true, text: 'past' })
   })
 })
 
@@ -47,9 +57,14 @@ describe('a promised time', () => {
     expect(fromField(value)).toBeNull()
   })
 
-  it('is by default the end of the office day, never in the past', () => {
-    expect(officeEnd(now, 0)).toBe(now + 1.5 * HOUR)
-    expect(officeEnd(now + 2 * HOUR, 0)).toBe(now + 1.5 * HOUR + DAY)
-    expect(officeEnd(now, 1)).toBe(now + 1.5 * HOUR + DAY)
+  it('is offered at the ends of office days, never in the past', () => {
+    const end = now + 1.5 * HOUR
+    expect(officeEnds(now)).toEqual([end, end + DAY, end + 3 * DAY])
+    expect(officeEnds(now + 2 * HOUR)).toEqual([end + DAY, end + 2 * DAY, end + 4 * DAY])
+  })
+
+  it('is not offered on a Saturday or Sunday', () => {
+    const friday = now + 4 * DAY
+    expect(officeEnds(friday).map((at) => fullInstant(at, now, 'en').slice(0, 3))).toEqual(['Fri', 'Mon', 'Wed'])
   })
 })

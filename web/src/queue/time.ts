@@ -8,30 +8,42 @@ export const MINUTE = 60_000
 export const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
 const OFFSET = 8 * HOUR
+const WEEKDAYS = { zh: '日一二三四五六', en: ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] } as const
+const NEAR = { zh: ['昨天', '今天', '明天'], en: ['yesterday', 'today', 'tomorrow'] } as const
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 const two = (n: number): string => String(n).padStart(2, '0')
 
-function parts(at: number): { year: number; month: number; day: number; clock: string } {
+function parts(at: number): { year: number; month: number; day: number; weekday: number; clock: string } {
   const local = new Date(at + OFFSET)
   return {
     year: local.getUTCFullYear(),
     month: local.getUTCMonth(),
     day: local.getUTCDate(),
+    weekday: local.getUTCDay(),
     clock: `${two(local.getUTCHours())}:${two(local.getUTCMinutes())}`,
   }
 }
 
-/** 「11月23日 16:00」, with the year where it is another one; 「今天 16:00」 for today. */
+const dayOf = (at: number): number => Math.floor((at + OFFSET) / DAY)
+
+/** 「11月23日（周一）16:00」, with the year where it is another one; 「今天 16:00」 and the days beside it by name. */
 export function instant(at: number, now: number, lang: Lang): string {
-  const { year, month, day, clock } = parts(at)
-  const today = parts(now)
-  if (year === today.year && month === today.month && day === today.day) {
-    return lang === 'zh' ? `今天 ${clock}` : `today ${clock}`
-  }
-  const other = year !== today.year
-  if (lang === 'zh') return `${other ? `${year}年` : ''}${month + 1}月${day}日 ${clock}`
-  return `${day} ${MONTHS[month] ?? ''}${other ? ` ${year}` : ''} ${clock}`
+  const near = NEAR[lang][dayOf(at) - dayOf(now) + 1]
+  return near === undefined ? fullInstant(at, now, lang) : `${near} ${parts(at).clock}`
+}
+
+/** The same without names for near days. */
+export function fullInstant(at: number, now: number, lang: Lang): string {
+  const { year, month, day, weekday, clock } = parts(at)
+  const other = year !== parts(now).year
+  if (lang === 'zh') return `${other ? `${year}年` : ''}${month + 1}月${day}日（周${WEEKDAYS.zh[weekday] ?? ''}）${clock}`
+  return `${WEEKDAYS.en[weekday] ?? ''} ${day} ${MONTHS[month] ?? ''}${other ? ` ${year}` : ''} ${clock}`
+}
+
+/** The rules write half-width marks between Chinese words; on a page they are set full-width. */
+export function typeset(text: string): string {
+  return text.replace(/,/g, '，').replace(/\(/g, '（').replace(/\)/g, '）')
 }
 
 /** A span in its two largest units: 「2 天 3 小时」. Below a minute it is nothing worth a figure. */
@@ -48,12 +60,11 @@ export function span(ms: number, lang: Lang): string {
   return all.filter((_, at) => at >= first && at < first + 2 && (figures[at] ?? 0) > 0).join(' ')
 }
 
-/** 「还剩 3 小时」 or 「已超 2 天」. */
+/** 「还剩 3 小时」 or 「已过」: by how many working hours, the sentence of the rules says, which knows the holidays. */
 export function remaining(due: number, now: number, lang: Lang): { late: boolean; text: string } {
-  const late = due <= now
-  const text = span(Math.abs(due - now), lang)
-  if (lang === 'zh') return { late, text: late ? `已超 ${text}` : `还剩 ${text}` }
-  return { late, text: late ? `${text} overdue` : `${text} left` }
+  if (due <= now) return { late: true, text: lang === 'zh' ? '已过' : 'past' }
+  const text = span(due - now, lang)
+  return { late: false, text: lang === 'zh' ? `还剩 ${text}` : `${text} left` }
 }
 
 /** The value of a datetime-local field, in China's time. */
@@ -67,9 +78,16 @@ export function fromField(value: string): number | null {
   return Number.isNaN(at) ? null : at
 }
 
-/** The end of the office day (17:30) that lies `days` days ahead; today's, once past, is tomorrow's. */
-export function officeEnd(now: number, days: number): number {
-  const midnight = Math.floor((now + OFFSET) / DAY) * DAY - OFFSET
-  const end = midnight + days * DAY + 17.5 * HOUR
-  return end > now ? end : end + DAY
+/**
+ * Ends of office days (17:30) to choose from: the next, the one after, and one a few days on. Saturdays and Sundays are
+ * passed over; holidays the page does not know, there the field is changed by hand.
+ */
+export function officeEnds(now: number): number[] {
+  const ends: number[] = []
+  for (let day = dayOf(now); ends.length < 4; day += 1) {
+    const end = day * DAY - OFFSET + 17.5 * HOUR
+    const weekday = parts(end).weekday
+    if (end > now && weekday !== 0 && weekday !== 6) ends.push(end)
+  }
+  return ends.filter((_, at) => at !== 2)
 }

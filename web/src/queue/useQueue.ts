@@ -1,6 +1,6 @@
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 import type { FailureKind, Outcome } from '../api/http'
-import type { Escalation, EscalationAct, EscalationList } from '../api/types'
+import type { Coming, Escalation, EscalationAct, EscalationList } from '../api/types'
 import { useLive } from '../live/useLive'
 import { useSession } from '../session/useSession'
 import { groups } from './order'
@@ -11,7 +11,8 @@ export function useQueue(mayMove: () => boolean) {
   const { sendAs } = useSession()
   const shown = shallowRef<Escalation[]>([])
   const fetched = shallowRef<Escalation[]>([])
-  const placed = shallowRef(new Map<string, Escalation['state']>())
+  const placed = shallowRef(new Map<string, Escalation['group']>())
+  const tomorrow = shallowRef<Coming[]>([])
   const loaded = ref(false)
   const failure = ref<FailureKind | null>(null)
   const demo = ref(false)
@@ -19,6 +20,7 @@ export function useQueue(mayMove: () => boolean) {
   const now = ref(Date.now())
   let asking: Promise<void> | null = null
   let again = false
+  let moveNow = false
 
   function refresh(): void {
     if (asking) {
@@ -45,19 +47,23 @@ export function useQueue(mayMove: () => boolean) {
     received.value = { now: outcome.data.now, at: performance.now() }
     tick()
     fetched.value = outcome.data.items
-    if (!loaded.value || mayMove()) show()
+    if (!loaded.value || moveNow || mayMove()) show()
     else shown.value = reconcile(shown.value, fetched.value).rows
+    tomorrow.value = outcome.data.tomorrow
     loaded.value = true
   }
 
   /** Let the list move: everything fetched is shown in its place. */
   function show(): void {
+    moveNow = false
     shown.value = fetched.value
-    placed.value = new Map(fetched.value.map((item) => [item.id, item.state]))
+    placed.value = new Map(fetched.value.map((item) => [item.id, item.group]))
   }
 
   async function act(item: Escalation, body: EscalationAct): Promise<Outcome<unknown>> {
     const outcome = await sendAs(`/api/v1/escalations/${encodeURIComponent(item.id)}/acts`, { method: 'POST', body })
+    // whoever acts wants to see the row go where it now belongs
+    if (outcome.ok) moveNow = true
     if (outcome.ok || outcome.kind === 'conflict' || outcome.kind === 'missing') refresh()
     return outcome
   }
@@ -82,11 +88,25 @@ export function useQueue(mayMove: () => boolean) {
   // rows stand where they stood when last placed; their words are those of now
   const grouped = computed(() => {
     const current = new Map(shown.value.map((item) => [item.id, item]))
-    return groups(shown.value.map((item) => ({ ...item, state: placed.value.get(item.id) ?? item.state }))).map((group) => ({
+    return groups(shown.value.map((item) => ({ ...item, group: placed.value.get(item.id) ?? item.group }))).map((group) => ({
       key: group.key,
       items: group.items.map((item) => current.get(item.id) ?? item),
     }))
   })
-  const waiting = computed(() => reconcile(shown.value, fetched.value))
-  return { grouped, fresh: computed(() => waiting.value.fresh), gone: computed(() => waiting.value.gone), loaded, failure, demo, now, streaming, refresh, show, act, advance }
+  const waiting = computed(() => reconcile(shown.value, fetched.value, placed.value))
+  return {
+    grouped,
+    tomorrow,
+    fresh: computed(() => waiting.value.fresh),
+    gone: computed(() => waiting.value.gone),
+    loaded,
+    failure,
+    demo,
+    now,
+    streaming,
+    refresh,
+    show,
+    act,
+    advance,
+  }
 }

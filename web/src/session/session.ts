@@ -5,18 +5,25 @@ export interface Session {
   accessToken: string
   refreshToken: string
   deviceId: string
-  user: { id: string; name: string; roles: string[] }
+  user: { id: string; name: string; roles: string[]; place: string }
 }
 
 export const LEADER_ROLES = ['community_leader', 'street_leader', 'district_leader']
+/** Who follows the queue without leading; everybody else would only be refused. */
+const FOLLOWER_ROLES = ['clerk', 'dispatcher', 'centre_director', 'duty_officer']
 
 export function sessionOf(answer: SessionAnswer): Session {
   return {
     accessToken: answer.access_token,
     refreshToken: answer.refresh_token,
     deviceId: answer.device_id,
-    user: { id: answer.user.id, name: answer.user.name, roles: answer.user.roles },
+    user: { id: answer.user.id, name: answer.user.name, roles: answer.user.roles, place: placeOf(answer) },
   }
+}
+
+function placeOf(answer: SessionAnswer): string {
+  const grant = answer.user.grants[0]
+  return grant?.unit_name ?? grant?.cell_name ?? ''
 }
 
 export function refreshed(session: Session, answer: RefreshAnswer): Session {
@@ -46,4 +53,8 @@ export function parseSession(text: string | null): Session | null {
 
 export function isLeader(session: Session): boolean {
   return session.user.roles.some((role) => LEADER_ROLES.includes(role))
+}
+
+export function hasQueue(session: Session): boolean {
+  return isLeader(session) || session.user.roles.some((role) => FOLLOWER_ROLES.includes(role))
 }
