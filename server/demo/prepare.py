@@ -148,7 +148,7 @@ def _tell_year(stage: Stage, crew: tuple[Person, ...], scale: float, tell: Say) 
     Ladder(world).begin()
     stage.add(stage.before(30), lost_phone(stage))
     year = Year(world)
-    year.count = Stories.COUNT + Ladder.COUNT
+    year.count, year.services = Stories.COUNT + Ladder.COUNT, Stories.SERVICES
     year.reasons()
     year.today()
     year.rest(int(CASES * scale))

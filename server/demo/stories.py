@@ -4,8 +4,8 @@ from typing import Any
 
 from shapely import LineString
 
-from server.demo import flows
-from server.demo.captures import PLANT, Scene
+from server.demo import flows, flows_service as services
+from server.demo.captures import PLANT, SERVICES, Scene
 from server.demo.stage import DAY, HOUR, MINUTE, Script
 from server.demo.telling import Telling
 from server.demo.way import Case
@@ -15,7 +15,8 @@ from sync.values import Collection
 class Stories(Telling):
     """All of them but those of the ladder, for one stage."""
 
-    COUNT = 13  # cases: the leak is captured twice, and one of what is kept aside is a case too
+    COUNT = 17  # cases: the leak is captured twice, and one of what is kept aside is a case too
+    SERVICES = 3  # of them requests and hazards
 
     def begin(self) -> None:
         """Put every story on the stage."""
@@ -32,6 +33,10 @@ class Stories(Telling):
             (ago(3.4), self.nowhere("说不清门牌的噪声", "0202")),
             (ago(2.6), self.nowhere("路边两人争吵已散", "0208")),
             (ago(4.1), self.kept_aside()),
+            (ago(34), self.with_counselling()),
+            (ago(210), self.smell_of_gas()),
+            (ago(120), self.told_by_an_assistant(0)),
+            (ago(5), self.told_by_an_assistant(1)),
         ):
             self.stage.add(at, script)
 
@@ -131,6 +136,10 @@ class Stories(Telling):
         case.act("unit-handler-2", "begin", consent=True, rights_told=True)
         yield stage.after(6)
         case.act("unit-handler-2", "session", entry=flows.session(case))
+        yield stage.after(1)
+        case.act("dispatcher-1", "join", units=["D-FOUR", "D-LEGALAID"])
+        yield stage.after(2)
+        case.act("four-officer-1", "session", entry=flows.session(case))
 
     # --- 7: from where no telephone reaches --------------------------------------------------------------------------
 
@@ -241,6 +250,64 @@ class Stories(Telling):
         case.act(
             case.mediator, "perform", obligation=1, done_at=stage.now, amount_fen=1_000_000, by_party="p2"
         )
+
+    # --- together with others, and at once ---------------------------------------------------------------------------
+
+    def with_counselling(self) -> Script:
+        """The mediator asks the counselling service in."""
+        told = self.told(
+            "0107",
+            "分手后情绪低落反复争执",
+            "{a}与{b}分手后多次争执,{a}情绪低落,家人担心。",
+            "双方约定不再单独见面。",
+        )
+        case = self.case(told, cell=self.cells[4])
+        yield from flows.talking(case, complexity="complex")
+        yield self.stage.after(1)
+        case.act("dispatcher-2", "join", units=["D-COUNSEL"])
+        yield self.stage.after(2)
+        case.act("counsellor-1", "session", entry=flows.session(case))
+
+    def smell_of_gas(self) -> Script:
+        """Danger: the duty officer takes it on within minutes, and the unit is there the same hour."""
+        row = {
+            "kind": "hazard",
+            "category": "H03",
+            "unit": "D-HOUSING",
+            "title": "楼道闻到燃气味",
+            "text": "{c}{n}号楼一层楼道有燃气味,已打119,疏散了一层住户。",
+            "done": "燃气公司更换阀门,复查无泄漏。",
+        }
+        told = self.world.tell(row, self.world.scene(cell=self.plant))
+        case = self.case(told, urgency="emergency", signals=["hazard_life"])
+        stage = self.stage
+        case.capture()
+        yield stage.now + 2 * MINUTE
+        case.act(
+            case.scene.author, "call_emergency", number="119", answered=True, called_at=stage.now - 4 * MINUTE
+        )
+        yield stage.now + 4 * MINUTE
+        case.act("duty-officer-1", "acknowledge", promise=stage.now + HOUR)
+        yield stage.now + 3 * MINUTE
+        case.act("clerk-1", "admit", category="H03")
+        case.act("dispatcher-1", "dispatch", unit="D-HOUSING")
+        yield stage.now + 12 * MINUTE
+        case.act("unit-handler-1", "accept")
+        case.act("unit-handler-1", "begin")
+        yield stage.now + 3 * HOUR
+        case.act("unit-handler-1", "close", outcome="service_done", plain_text=case.done_text)
+        yield stage.after(2)
+        case.act("clerk-2", "verify", parties_asked=True)
+        yield stage.after(2)
+        case.act(case.scene.author, "tell_back", how="上门告知", to="一层住户")
+        yield stage.days(20)
+        case.act("clerk-2", "file")
+
+    def told_by_an_assistant(self, which: int) -> Script:
+        """Part-time helpers capture what they see at their own door."""
+        row = [row for row in SERVICES["service"] if row["category"] in {"R01", "H01"}][which]
+        told = self.world.tell(row, self.world.scene(cell=self.cells[0]))
+        yield from services.handled(self.case(told, cell=self.cells[0], author="grid-assistant-1"))
 
     # --- staff -------------------------------------------------------------------------------------------------------
 
