@@ -11,6 +11,10 @@ from sync.facts import Facts
 from sync.recusal import denied
 from sync.values import ENTRY_CLASSES, SEALED, Collection
 
+_DESK = frozenset(
+    {"clerk", "dispatcher", "centre_director"}
+)  # their tasks are no business of the cell's phones
+
 
 def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: int | None) -> list[str]:
     """Entries, tasks and notices that an act brings."""
@@ -109,6 +113,7 @@ def open_task(
         Collection.tasks,
         {name: value for name, value in values.items() if value is not None},
         of_case=item,
+        entry_class=ENTRY_CLASSES.index("c" if role in _DESK else "o"),
         cell=item.doc.cell if account is None else None,
         person=None if account is None else account.pk,
     )

@@ -177,6 +177,10 @@ class Relation:
         klass = next((klass for low, high, klass in self._classes if low <= x < high), doc.klass)
         table = TABLES[doc.collection]
         live = [reach for low, high, reach in self._pairs if low <= x < high]
+        if doc.collection == Collection.tasks and doc.entry_class == _HANDLERS:
+            live = [
+                reach for reach in live if reach in {Reach.centre, Reach.handler}
+            ]  # work of the centre's desk
         case_level = _FULL if named else max((table[r][klass] for r in live if r in table), default=_NONE)
         if doc.collection not in CHILDREN:
             return case_level
@@ -221,7 +225,7 @@ def seen_now(viewer: Viewer, doc: Doc, n: int) -> Level:
 
     `none` means no more than that the long way must decide.
     """
-    if doc.collection in CHILDREN or doc.gone is not None or max(doc.born, doc.klass_since) > n:
+    if doc.collection in FOLLOWERS or doc.gone is not None or max(doc.born, doc.klass_since) > n:
         return _NONE
     if (case := case_of(doc)) is not None and case in viewer.namings:
         return _NONE

@@ -4,6 +4,7 @@ Everything about a row is answered with 200; other statuses concern the request 
 ``sync/PROTOCOL.md``.
 """
 
+import contextlib
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
 from sync import hello, reconcile
 from sync.cases import district as words, schema
-from sync.errors import BadRequest, BatchTooLarge, NotFound
+from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
 from sync.pull import OVERLAP_MS, Caller as Puller, pull
 from sync.push import BYTES_MAX, push_work
 from sync.store import Reader
@@ -143,7 +144,8 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
         )
 
     answer = await district.read(question)
-    await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
+    with contextlib.suppress(StoreUnavailable):  # a full disk must not keep a phone from reading
+        await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
     return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
 
 

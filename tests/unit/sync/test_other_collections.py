@@ -182,3 +182,11 @@ def test_who_only_watches_or_runs_the_machine_is_sent_nothing(district: District
         district.grant(role, role, unit="CENTRE")
     assert "auditor" in PEOPLE
     assert all(district.phone("auditor").pull(collection.name) == {} for collection in Collection)
+
+
+def test_a_task_of_the_centres_desk_is_on_no_workers_phone(district: District) -> None:
+    an = district.phone("an")
+    case = an.capture(location=None, title="没有位置")
+    assert len(district.tasks_of(case["id"], "confirm_place")) == 1
+    assert {task["type"] for task in district.phone("dispatcher").pull("tasks").values()} >= {"confirm_place"}
+    assert "confirm_place" not in {task["type"] for task in an.pull("tasks").values()}
