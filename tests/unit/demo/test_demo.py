@@ -217,6 +217,17 @@ def test_nothing_in_the_database_points_nowhere_and_the_audit_chain_holds(seen: 
     assert seen.faults == []
 
 
+def test_no_task_is_left_open_on_a_case_that_was_filed(seen: Seen) -> None:
+    filed = {case["id"] for case in seen.cases if case["status"] == "filed"}
+    left = [
+        task["type"]
+        for task in seen.docs["tasks"]
+        if task.get("case_id") in filed and "closed_at" not in task
+    ]
+    assert filed
+    assert left == []
+
+
 def test_a_second_start_keeps_everything(seen: Seen) -> None:
     before = (seen.folder / ACCOUNTS_FILE).stat()
     assert prepare(seen.settings, scale=SCALE, say=lambda _: None) is False
