@@ -159,7 +159,7 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
 
 
 def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
-    facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection)
+    facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection)
     _load(tx, facts, caller, collection, rows)
     batch = Batch(
         facts.head,
