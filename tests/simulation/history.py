@@ -652,7 +652,7 @@ class History:
         case = self.oracle.cases.get(key)
         if case is None:
             poison = key in self.poisoned
-            klass = NORMAL if poison else CLASS_NAMES.index(doc.get("protection") or "normal")
+            klass = CLASS_NAMES.index(doc.get("protection") or "normal")
             located = None if poison else doc.get("location")
             cell = self._cell_of(located) or self._home(phone.user, n) or OUTSIDE
             self._expect_number(before, f"capture of {key[-4:]}")
