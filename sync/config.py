@@ -218,6 +218,15 @@ class Config:
         """Every role this person has anywhere, now."""
         return frozenset(grant.role for grant in self.active_grants(user_pk))
 
+    def may_have_cases(self, user_pk: int) -> bool:
+        """Whether any role of this person, now, brings a case in view at all."""
+        return any(
+            right.reach != "none"
+            for code in self.roles(user_pk)
+            if (role := ROLES.get(code)) is not None
+            for right in role.rights
+        )
+
     def roles_at(self, user_pk: int, cell_pk: int | None, *, units: Iterable[int] = ()) -> frozenset[str]:
         """The roles that count at a cell, or at one of `units`."""
         wanted = set(units)

@@ -23,7 +23,8 @@ def follow(batch: Batch, facts: Facts, item: Item, directive: Directive) -> None
             batch.place(item, Place.duty, None)
             batch.place(item, Place.person, None)
         case lifecycle.Name(user=user):
-            if (account := config.account_by_id.get(user)) is not None:
+            # A helping unit's people are named, not its administrator or auditor: they have no case in view.
+            if (account := config.account_by_id.get(user)) is not None and config.may_have_cases(account.pk):
                 batch.name(item, account.pk, known)
         case lifecycle.Unname(user=user):
             if (account := config.account_by_id.get(user)) is not None:
@@ -56,7 +57,7 @@ def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: st
     batch.place(item, Place.person, None if handler is None else handler.pk)
     if item.doc.klass != SEALED:
         return
-    people = {handler.pk} if handler is not None else set()
+    people = {handler.pk} if handler is not None and config.may_have_cases(handler.pk) else set()
     if row is not None and handler is None:
         people = set(config.unit_members(row.pk, frozenset({"unit_manager"})))
     for person in sorted(people):
@@ -69,7 +70,7 @@ def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
     if item.doc.duty is not None:
         batch.place(item, Place.duty, duty_tag(item.doc.duty // 2, assigned=handler is not None))
     batch.place(item, Place.person, None if handler is None else handler.pk)
-    if handler is not None and item.doc.klass == SEALED:
+    if handler is not None and item.doc.klass == SEALED and facts.config.may_have_cases(handler.pk):
         batch.name(item, handler.pk, facts.namings.get(item.doc.pk, []))
 
 

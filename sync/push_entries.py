@@ -4,6 +4,7 @@ A phone acts by an entry of type ``act``; it is run on the case as it is now. An
 server or invisible to its sender is kept for its author alone, and looks the same in both situations (VI7).
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,7 +34,17 @@ def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
                 keys.add(content.id_bytes(Collection.cases, row.doc[field]))
             except ValueError:
                 continue
+        if is_act(row) and isinstance(master := args_of(row).get("master"), str):
+            with contextlib.suppress(ValueError):
+                keys.add(content.id_bytes(Collection.cases, master))
     return keys
+
+
+def args_of(row: PushRow) -> dict[str, Any]:
+    """The arguments of the act that a row asks for."""
+    body = row.doc.get("body")
+    args = body.get("args") if isinstance(body, dict) else None
+    return args if isinstance(args, dict) else {}
 
 
 def masters(cases: Iterable[Doc], facts: Facts) -> set[bytes]:
@@ -186,9 +197,21 @@ def _run(batch: Batch, facts: Facts, user_pk: int | None, case: Item, entry: Ite
         refused = {"outcome": "refused", "reason": "act_unknown"}
         batch.set(entry, {"body": {**body, **refused}})
         return
-    wanted = args.get("master")
-    master = _case(batch, facts, wanted) if isinstance(wanted, str) else None
+    master = _master(batch, facts, user_pk, args.get("master"))
     casework.act(batch, facts, case, name, args, user_pk=user_pk, entry=entry, master=master)
+
+
+def _master(batch: Batch, facts: Facts, user_pk: int | None, wanted: object) -> Item | None:
+    """The case to merge into, if whoever acts sees it whole; the same for a wrong id, an unknown and an unseen one."""
+    try:
+        key = content.id_bytes(Collection.cases, wanted) if isinstance(wanted, str) else b""
+    except ValueError:
+        return None
+    doc = facts.docs.get((Collection.cases, key))
+    if doc is None or doc.gone is not None or user_pk is None:
+        return None
+    level = facts.level(user_pk, doc, batch.opened, batch.closed)
+    return batch.take(doc) if level == Level.full else None
 
 
 def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:

@@ -20,9 +20,10 @@ class PushRow(Struct, frozen=True):
 
     @property
     def w(self) -> str | None:
-        """The write id, if it is one."""
+        """The write id, if it is one: it stands in a column of its own, where a NUL could not."""
         value = self.doc.get("w")
-        return value if isinstance(value, str) and 0 < len(value) <= 100 else None
+        good = isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
+        return value if good else None
 
     @property
     def mark(self) -> str:
@@ -37,4 +38,4 @@ class PushRow(Struct, frozen=True):
 def counter_of(w: str | None) -> int | None:
     """The device counter of a write id ``counter:uuid``."""
     head, colon, _ = (w or "").partition(":")
-    return int(head) if colon and head.isdigit() else None
+    return int(head) if colon and head.isascii() and head.isdigit() else None

@@ -177,6 +177,8 @@ def ledger_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
             label = content.label_of(doc.collection, doc.id) + b"ledger"
             body = content.unseal(sight.keys, doc.dek, body, label)
         values = _without_secrets(msgspec.json.decode(body))
+        if row["field"].rpartition(".")[2] in _NEVER:
+            values = {}  # here the value itself is what never travels; it stays in the line, sealed
         account = sight.config.accounts.get(row["user_pk"])
         lines.append(
             {

@@ -5,9 +5,9 @@ does beyond moving the status is in the `effects_*.py` files.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct, convert
+from msgspec import Meta, Struct, convert
 
 from sync.cases import shapes
 from sync.cases.catalogue import KINDS, TABLES, load_toml
@@ -266,6 +266,7 @@ ARG_TYPES: Final[Mapping[str, Any]] = {
     "time": shapes.Time,
     "day": shapes.Day,
     "count": shapes.Fen,
+    "days": Annotated[int, Meta(ge=1, le=3660)],  # an extension is counted day by day
     "number": shapes.Count | shapes.text(40),
     "level": Literal[0, 1, 2, 3],
     "unit": shapes.CellCode,

@@ -81,6 +81,8 @@ def _protect(acting: Acting) -> None:
 def _recuse(acting: Acting) -> None:
     user = acting.args["user"]
     acting.set["recused"] = sorted({*(acting.case.get("recused") or ()), user})
+    if user in (lifted := acting.list_of("lifted")):
+        lifted.remove(user)
     acting.directives.append(Recuse(user))
     handler = acting.handler
     if handler.get("user") == user:
@@ -93,6 +95,8 @@ def _lift_recusal(acting: Acting) -> None:
     user = acting.args["user"]
     acting.set["recused"] = [other for other in acting.case.get("recused") or () if other != user]
     acting.directives.append(LiftRecusal(user))
+    if user not in (lifted := acting.list_of("lifted")):
+        lifted.append(user)  # else the next move, or the next newcomer to the cell, would recuse him again
 
 
 # -- place, category, links ---------------------------------------------------------------------

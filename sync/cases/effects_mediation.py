@@ -7,6 +7,7 @@ from sync.cases.acting import Acting, Effect
 from sync.cases.acts import Handler, Name, TaskDraft, lacks
 from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS
 from sync.cases.effects_intake import consent_of, known_unit, known_user, name_people_of, sides
+from sync.cases.shapes import LATEST
 
 
 def _assign(acting: Acting) -> None:
@@ -27,7 +28,7 @@ def _consents(acting: Acting) -> dict[str, str]:
     if acting.args.get("consent") is True:
         said = dict.fromkeys(said, "yes")
     given = acting.args.get("consents", {})
-    if not all(answer in CONSENTS for answer in given.values()):
+    if not all(isinstance(answer, str) and answer in CONSENTS for answer in given.values()):
         raise lacks("consents")
     return said | {party: answer for party, answer in given.items() if party in said}
 
@@ -150,9 +151,11 @@ def _resume(acting: Acting) -> None:
 
 def obligations_of(entry: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The open rows of an agreement, numbered; raises `ActError` for a row that says nothing."""
-    body = (entry or {}).get("body", {})
+    listed = (entry or {}).get("body", {}).get("obligations") or []
+    if not isinstance(listed, list):
+        raise lacks("obligations")
     rows: list[dict[str, Any]] = []
-    for position, row in enumerate(body.get("obligations") or (), 1):
+    for position, row in enumerate(listed, 1):
         if not isinstance(row, dict):
             raise lacks("obligations")
         kept = {
@@ -184,14 +187,19 @@ def _agree(acting: Acting) -> None:
     acting.worked(acting.actor.user)
     for row in rows:
         if row["done_at"] is None:
-            due = row.get("due") if isinstance(row.get("due"), int) else None
+            due = _instant(row.get("due"))
             acting.event("obligation.agreed", id=row["no"], due=due)
             acting.tasks.append(
                 TaskDraft("performance", False, None, acting.handler.get("user"), due, "到期履行提醒")
             )
-    effective = entry["body"].get("effective_at")
-    if isinstance(effective, int):
+    effective = _instant(entry["body"].get("effective_at"))
+    if effective is not None:
         acting.event_args["effective_at"] = effective
+
+
+def _instant(value: Any) -> int | None:
+    """A date that a clock can be set to; anything else is left to the words of the agreement."""
+    return value if isinstance(value, int) and 0 <= value <= LATEST else None
 
 
 def _open(acting: Acting) -> list[dict[str, Any]]:

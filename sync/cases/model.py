@@ -344,5 +344,6 @@ def instant_of(text: str) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=CIVIL)
-    millis = (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    # Subtracted as it is: turning it to UTC first fails at either end of the calendar.
+    millis = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     return millis if 0 <= millis <= shapes.LATEST else None

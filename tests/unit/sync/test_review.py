@@ -1,0 +1,145 @@
+"""What a sceptical reader found: odd but valid content, what travels where it must not, what would have been lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from server.console.scope import Sight, open_case
+from server.console.shown import ledger_of
+from sync import administration
+from sync.cases.model import instant_of
+from sync.errors import SyncError
+from sync.rows import counter_of
+from tests.unit.sync.district import DAY, HOME, user_id
+
+if TYPE_CHECKING:
+    from tests.unit.sync.district import District
+
+
+def act_by_phone(district: District, who: str, case_id: str, act: str, **args: Any) -> dict[str, Any]:
+    phone = district.phone(who)
+    return phone.push("entries", phone.entry(case_id, "act", {"act": act, "args": args}))
+
+
+def admitted(district: District, **fields: Any) -> str:
+    case_id = str(district.phone("an").capture(**fields)["id"])
+    district.act(
+        "clerk", case_id, "triage", category="0201", basis="lawful", risk="yellow", reason="争吵", signals=[]
+    )
+    district.act("clerk", case_id, "admit")
+    return case_id
+
+
+def accepted(district: District, **fields: Any) -> str:
+    case_id = admitted(district, **fields)
+    district.act("dispatcher", case_id, "dispatch", unit="JUSTICE")
+    district.act("manager", case_id, "accept")
+    district.act("manager", case_id, "assign", user=user_id("mediator"))
+    return case_id
+
+
+def in_mediation(district: District, **fields: Any) -> str:
+    case_id = accepted(district, **fields)
+    district.act("mediator", case_id, "begin", consent=True, rights_told=True)
+    return case_id
+
+
+# --- odd but valid content is a matter of its row --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("w", ["²:abc", "1:\u0000", "٣:甲"])
+def test_a_write_id_with_odd_characters_is_none_and_the_edit_is_taken(district: District, w: str) -> None:
+    an = district.phone("an")
+    case = an.capture()
+    assert an.edit(case, w=w, title="四楼漏水")["title"] == "四楼漏水"
+    assert district.row("cases", case["id"]).w != w
+    assert counter_of("²:abc") is None
+
+
+@pytest.mark.parametrize("at", ["0001-01-01", "9999-12-31T23:59:59-12:00"])
+def test_a_phone_whose_clock_stands_at_the_end_of_time_captures_all_the_same(
+    district: District, at: str
+) -> None:
+    assert instant_of(at) is None
+    answer = district.phone("an").capture(captured_at=at)
+    assert answer["title"] == "三楼漏水到二楼"
+    assert [issue["field"] for issue in answer["issues"]][:1] == ["captured_at"]
+
+
+def test_an_act_that_names_no_case_to_merge_into_is_refused_and_blocks_nothing(district: District) -> None:
+    case_id = district.phone("an").capture()["id"]
+    for master in ("abc", 5, district.phone("an").new()["id"]):
+        answer = act_by_phone(district, "clerk", case_id, "merge", master=master)
+        assert answer["body"]["outcome"] == "refused"
+
+
+def test_a_phone_merges_into_a_case_that_it_sees(district: District) -> None:
+    an = district.phone("an")
+    case_id, master = an.capture()["id"], an.capture()["id"]
+    answer = act_by_phone(district, "clerk", case_id, "merge", master=master)
+    assert answer["body"]["outcome"] == "done"
+    assert district.whole("cases", case_id)["master_case"] == master
+
+
+@pytest.mark.parametrize(
+    ("act", "args"),
+    [
+        ("begin", {"consents": {"p1": ["yes"]}, "rights_told": True}),
+        ("agree", {"entry": {"type": "agreement", "body": {"obligations": 5}}}),
+        ("request_extension", {"days": 10**14, "reason": "久", "consent": True}),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(district: District, act: str, args: dict[str, Any]) -> None:
+    case_id = accepted(district) if act == "begin" else in_mediation(district)
+    answer = act_by_phone(district, "mediator", case_id, act, **args)
+    assert answer["body"]["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("due", [-(10**30), 10**30, "明天"])
+def test_an_obligation_without_a_real_date_is_agreed_without_one(district: District, due: Any) -> None:
+    case_id = in_mediation(district)
+    entry = {"type": "agreement", "body": {"effective_at": 10**30, "obligations": [{"no": 1, "due": due}]}}
+    assert act_by_phone(district, "mediator", case_id, "agree", entry=entry)["body"]["outcome"] == "done"
+    district.now += DAY
+    district.tick()
+
+
+def test_no_extension_is_so_long_that_counting_it_stops_the_district(district: District) -> None:
+    case_id = admitted(district)
+    with pytest.raises(SyncError):
+        district.act("secretary", case_id, "extend", days=10**14, reason="久", clock="accept")
+
+
+# --- nobody receives what is not his ---------------------------------------------------------------------------------
+
+
+def test_of_a_helping_unit_the_administrator_is_not_named(district: District) -> None:
+    district.end_grant("auditor")
+    district.commit(administration.grant_role("auditor", "auditor", unit="JUSTICE"))
+    case_id = admitted(district)
+    district.act("dispatcher", case_id, "dispatch", unit="S1", helpers=["JUSTICE"])
+    assert "mediator" in district.who_sees(case_id)
+    assert "auditor" not in district.who_sees(case_id)
+
+
+def test_an_identity_number_does_not_travel_by_the_ledger(district: District) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    case = an.capture(parties=[{"id": "p1", "id_number": "410399190001010001"}])
+    for phone, number in ((bo, "410399190001010002"), (an, "410399190001010003")):
+        phone.edit(case, parties=[{"id": "p1", "id_number": number}])
+    with district.store.read() as reader:
+        sight = Sight(reader, district.configs.get(reader), district.users["bo"], district.keys)
+        lines = ledger_of(sight, open_case(sight, case["id"]))
+    assert "parties.p1.id_number" in {line["field"] for line in lines}
+    assert "4103991900" not in str(lines)
+
+
+def test_a_lifted_recusal_stays_lifted_when_somebody_new_comes_to_the_cell(district: District) -> None:
+    case_id = district.phone("an").capture(involves_staff=True)["id"]
+    district.act("director", case_id, "lift_recusal", user=user_id("secretary"), reason="无利害关系")
+    district.grant("cui", "grid_worker", cell=HOME)
+    assert district.who_sees(case_id, ("secretary", "cui", "long")) == {"secretary"}
+    district.act("director", case_id, "recuse", user=user_id("secretary"), reason="有利害关系")
+    assert district.who_sees(case_id, ("secretary", "cui", "long")) == set()
