@@ -24,7 +24,9 @@ from sync.store import Reader, Row, Tx
 from sync.values import FOREVER, Collection, Place
 
 _PAGE = 500
-REGRID = "regrid_after"  # the setting that tells how far cases have followed the newest edition; null: all have
+REGRID = (
+    "regrid_after"  # the setting that tells how far cases have followed the newest edition; null: all have
+)
 _APART = frozenset({"admin", "auditor", "data_officer"})  # nobody may hold two of these
 
 

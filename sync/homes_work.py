@@ -64,7 +64,7 @@ def open_visits(household_ids: Sequence[str], *, due: int, window: str | None = 
                 "text": "该走访",
             }
             kept = {name: value for name, value in values.items() if value is not None}
-            batch.mint(Collection.tasks, kept, cell=doc.cell)
+            batch.mint(Collection.tasks, kept, of_case=batch.take(doc), cell=doc.cell)
         write(tx, batch, context, "visits.open")
         return len(docs)
 

@@ -7,6 +7,7 @@ import msgspec
 
 from sync.batch import Batch, Item
 from sync.cases import queue
+from sync.cases.catalogue import STATUSES
 from sync.cases.escalation import Ack, Firing, Plan
 from sync.cases.queue import Row
 from sync.facts import Facts
@@ -56,8 +57,23 @@ def open_for(batch: Batch, facts: Facts, case: Item, firing: Firing, plan: Plan)
         now=batch.now,
     )
     if row is not None:
-        put(batch, facts, case, row)
+        put(batch, facts, case, _as_it_stands(row, case))
     return row
+
+
+def _as_it_stands(row: Row, case: Item) -> Row:
+    """A case that came back to the centre is in nobody's hands, though its clock runs on: the row says so."""
+    status = str(case.values.get("status"))
+    if row.clock != "accept" or status == "dispatched" or not row.reason_zh.startswith("已派"):
+        return row
+    words = STATUSES[status]
+    _, comma, rest = row.reason_zh.partition(",")
+    _, _, late = row.reason_en.partition(" and ")
+    return msgspec.structs.replace(
+        row,
+        reason_zh=f"{words.zh}{comma}{rest}",
+        reason_en=f"{words.en.capitalize()}, {late or row.reason_en}",
+    )
 
 
 def close_met(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:

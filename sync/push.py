@@ -16,12 +16,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from sync import content, placing, push_cases, push_entries, push_others
+from sync import content, push_cases, push_entries, push_others
 from sync.batch import Batch
 from sync.commit import Context, Work, write
 from sync.errors import BadRequest, BatchTooLarge
-from sync.facts import Facts, load_cases, load_history
+from sync.facts import Facts
 from sync.pull import OVERLAP_MS, Caller, Sender
+from sync.push_facts import load
 from sync.rows import PushRow
 from sync.store import Tx
 from sync.values import Collection, Level
@@ -160,7 +161,7 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
 
 def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
     facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection)
-    _load(tx, facts, caller, collection, rows)
+    load(tx, facts, caller, collection, rows)
     batch = Batch(
         facts.head,
         now=context.now,
@@ -180,50 +181,6 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
     _mark(tx, context, caller, collection, facts.head.seq)
     return _answer(batch, facts, caller, collection, rows)
-
-
-def _load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
-    keys = list({row.key for row in rows if row.key})
-    if facts.head.epoch > 1:
-        facts.restored = min((row["restored_to"] for row in tx.find("epoch", {"epoch__gt": 1})), default=None)
-    known = facts.learn(tx.documents(collection, keys))
-    load_history(tx, facts, known)
-    wanted = push_entries.case_keys(collection, rows)
-    cases = [doc for doc in known if doc.collection == Collection.cases]
-    if wanted:
-        cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
-    parents = {doc.case_pk for doc in known if doc.case_pk is not None}
-    cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
-    merged = cases
-    for _ in range(push_entries.MERGED_HOPS):  # a case merged into one that was merged itself
-        masters = push_entries.masters(merged, facts)
-        if not masters:
-            break
-        merged = facts.learn(tx.documents(Collection.cases, sorted(masters)))
-        cases += merged
-    load_cases(tx, facts, cases)
-    ids = [content.id_text(collection, key) for key in keys]
-    for kept in tx.find("quarantine", {"doc_id": ids}, columns=["collection", "doc_id", "w"]):
-        facts.kept.add((kept["collection"], content.id_bytes(collection, kept["doc_id"]), kept["w"] or ""))
-    if collection == Collection.cases:
-        locations = {
-            row.key: row.doc["location"] for row in rows if row.fault is None and row.doc.get("location")
-        }
-        unknown = {key: value for key, value in locations.items() if (collection, key) not in facts.docs}
-        facts.assigned = placing.assign_fixes(facts.config, unknown)
-        push_cases.load_waiting(tx, facts, keys)
-        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
-    elif collection == Collection.entries and any(push_entries.is_act(row) for row in rows):
-        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
-    if collection in {Collection.cases, Collection.visits}:
-        homes = push_others.household_keys(rows)
-        if homes:
-            facts.learn(tx.documents(Collection.households, sorted(homes)))
-    if caller.user_pk not in facts.viewers:
-        for named in tx.namings(users=[caller.user_pk]):
-            known_rows = facts.namings.setdefault(named.case_pk, [])
-            if named not in known_rows:
-                known_rows.append(named)
 
 
 def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -> None:

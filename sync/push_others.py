@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sync import content, placing
+from sync import children, content, placing
 from sync.batch import Batch, Item
 from sync.cases.model import checked
 from sync.facts import Facts
@@ -96,8 +96,19 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         device=caller.device_pk,
         digest=digest,
     )
+    _visit_made(batch, facts, caller, item)
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
+
+
+def _visit_made(batch: Batch, facts: Facts, caller: Caller, visit: Item) -> None:
+    """Whoever of the cell has been there first closes the task for all."""
+    wanted = visit.values.get("household_id")
+    if not isinstance(wanted, str):
+        return
+    home = facts.docs.get((Collection.households, content.id_bytes(Collection.households, wanted)))
+    if home is not None and facts.level(caller.user_pk, home) != Level.none:
+        children.close_tasks(batch, facts, batch.take(home), "visit_due", by=visit.id)
 
 
 def _household_cell(facts: Facts, household_id: Any) -> int | None:

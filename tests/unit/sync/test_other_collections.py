@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sync.homes_work import open_visits
 from tests.unit.sync.district import HOME, NEXT, PEOPLE
 from tests.unit.sync.test_places import household
 
@@ -190,3 +191,23 @@ def test_a_task_of_the_centres_desk_is_on_no_workers_phone(district: District) -
     assert len(district.tasks_of(case["id"], "confirm_place")) == 1
     assert {task["type"] for task in district.phone("dispatcher").pull("tasks").values()} >= {"confirm_place"}
     assert "confirm_place" not in {task["type"] for task in an.pull("tasks").values()}
+
+
+def test_a_visit_closes_the_task_that_asked_for_it_for_everybody(district: District) -> None:
+    home = household(district, HOME)
+    district.commit(open_visits([home], due=district.now + 1))
+    an, bo = district.phone("an"), district.phone("bo")
+    assert [task["type"] for task in bo.pull("tasks").values()] == ["visit_due"]
+    made = visit(an, household_id=home, purpose="care", outcome="met")
+    an.push("visits", made)
+    (task,) = bo.pull("tasks").values()
+    assert (task["closed_at"], task["closed_by_entry"]) == (district.now, made["id"])
+
+
+def test_a_visit_to_a_home_out_of_sight_closes_nothing(district: District) -> None:
+    home = household(district, NEXT)
+    district.commit(open_visits([home], due=district.now + 1))
+    an, cui = district.phone("an"), district.phone("cui")
+    an.push("visits", visit(an, household_id=home, outcome="met"))
+    (task,) = cui.pull("tasks").values()
+    assert "closed_at" not in task

@@ -1,0 +1,72 @@
+"""What the rows of a push are decided from, loaded once in the writing transaction (PU2)."""
+
+from collections.abc import Sequence
+
+from sync import content, placing, push_cases, push_entries, push_others
+from sync.facts import Facts, load_cases, load_history
+from sync.pull import Caller
+from sync.rows import PushRow
+from sync.store import Tx
+from sync.values import Collection, Doc
+
+
+def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
+    """Everything the decisions on these rows may ask."""
+    keys = list({row.key for row in rows if row.key})
+    if facts.head.epoch > 1:
+        facts.restored = min((row["restored_to"] for row in tx.find("epoch", {"epoch__gt": 1})), default=None)
+    known = facts.learn(tx.documents(collection, keys))
+    load_history(tx, facts, known)
+    load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
+    ids = [content.id_text(collection, key) for key in keys]
+    for kept in tx.find("quarantine", {"doc_id": ids}, columns=["collection", "doc_id", "w"]):
+        facts.kept.add((kept["collection"], content.id_bytes(collection, kept["doc_id"]), kept["w"] or ""))
+    if collection == Collection.cases:
+        _captures(tx, facts, keys, rows)
+    if collection == Collection.cases or any(push_entries.is_act(row) for row in rows):
+        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
+    if collection in {Collection.cases, Collection.visits}:
+        _homes(tx, facts, collection, rows)
+    for named in tx.namings(users=[caller.user_pk]):
+        of_case = facts.namings.setdefault(named.case_pk, [])
+        if named not in of_case:
+            of_case.append(named)
+
+
+def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known: Sequence[Doc]) -> list[Doc]:
+    """The cases in question: pushed themselves, hung upon, or masters of merged ones."""
+    cases = [doc for doc in known if doc.collection == Collection.cases]
+    wanted = push_entries.case_keys(collection, rows)
+    if wanted:
+        cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
+    parents = {doc.case_pk for doc in known if doc.case_pk is not None}
+    cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
+    merged = cases
+    for _ in range(push_entries.MERGED_HOPS):  # a case merged into one that was merged itself
+        masters = push_entries.masters(merged, facts)
+        if not masters:
+            break
+        merged = facts.learn(tx.documents(Collection.cases, sorted(masters)))
+        cases += merged
+    return cases
+
+
+def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRow]) -> None:
+    """Where the new cases of a batch lie, asked of the layer in one go, and the entries that waited for them."""
+    locations = {
+        row.key: row.doc["location"] for row in rows if row.fault is None and row.doc.get("location")
+    }
+    unknown = {key: value for key, value in locations.items() if (Collection.cases, key) not in facts.docs}
+    facts.assigned = placing.assign_fixes(facts.config, unknown)
+    push_cases.load_waiting(tx, facts, keys)
+
+
+def _homes(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow]) -> None:
+    """The households that rows name; for visits also what was asked to be done there."""
+    wanted = push_others.household_keys(rows)
+    if not wanted:
+        return
+    homes = facts.learn(tx.documents(Collection.households, sorted(wanted)))
+    if collection == Collection.visits:
+        for task in tx.children([home.pk for home in homes], collection=Collection.tasks):
+            facts.tasks.setdefault(task.case_pk or 0, []).append(task)
