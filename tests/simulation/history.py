@@ -287,7 +287,7 @@ class History:
 
     def name(self, case: Case, user: str) -> None:
         self.n = self.world.name(case.id, user)
-        self.oracle.open_for(case.named, user, self.n)
+        self.oracle.name(case, user, self.n)
         self.tell(f"name {user} for {case.id[-4:]}")
 
     def unname(self, case: Case, user: str) -> None:

@@ -127,14 +127,14 @@ class Oracle:
             kind, key = place.tag
             if kind == "author" and key == user:
                 found.add("author")
-            if kind == "person" and key == user and self._acts(user, x):
+            if kind == "person" and key == user and self.acts(user, x):
                 found.add("handler")
             for grant in self.grants:
                 if grant.user == user and grant.covers(x) and self._meets(grant, kind, key, x):
                     found.add(REACH[grant.role])
         return found
 
-    def _acts(self, user: str, x: int) -> bool:
+    def acts(self, user: str, x: int) -> bool:
         return any(grant.user == user and grant.covers(x) for grant in self.grants)
 
     def _meets(self, grant: Grant, kind: str, key: str, x: int) -> bool:
@@ -221,6 +221,11 @@ class Oracle:
         self._close(case, "cell", n)
         case.places.append(Place(n, tag=("cell", cell)))
 
+    def name(self, case: Case, user: str, n: int) -> None:
+        """Only who has any role with cases can be named for one."""
+        if self.acts(user, n):
+            self.open_for(case.named, user, n)
+
     def hand_to(self, case: Case, unit: str | None, user: str | None, n: int) -> None:
         """A unit has the case until one person of it does; with neither, nobody handles it."""
         wanted = {("duty", unit)} if unit and not user else set()
@@ -233,7 +238,7 @@ class Oracle:
             if case.open_place(kind) is None:
                 case.places.append(Place(n, tag=(kind, key)))
         if user and case.klass == SEALED:
-            self.open_for(case.named, user, n)
+            self.name(case, user, n)
 
     def set_class(self, case: Case, klass: int, n: int) -> None:
         if case.klass == klass:

@@ -509,6 +509,7 @@ def test_an_erased_case_leaves_every_phone_with_its_entries(story: Story) -> Non
 
 def test_who_is_named_for_a_case_gets_it_and_who_is_no_longer_loses_it(story: Story) -> None:
     _, _, (case,) = held_by_an(story, 1)
+    story.works_at("cui", CELLS[1])
     cui = story.phone("cui's", "cui")
     story.pull(cui)
     story.name(case, "cui")
