@@ -8,8 +8,9 @@ from sync import casework, content
 from sync.batch import Batch, Item
 from sync.cases.lifecycle import Refused
 from sync.commit import Context, Work, write
+from sync.entry_classes import load_named
 from sync.errors import Conflict, Forbidden, NotFound, SyncError, Unprocessable
-from sync.facts import Facts, load_cases, load_entry_author
+from sync.facts import Facts, load_cases
 from sync.pull import Caller
 from sync.store import Tx
 from sync.values import Collection, Doc, Level
@@ -109,7 +110,7 @@ def act_work(caller: Caller, case_id: str, act: str, args: dict[str, Any]) -> Wo
         doc = seen(facts, caller.user_pk, facts.docs.get((Collection.cases, key)))
         if facts.level(caller.user_pk, doc) == Level.shell and act not in _RULING:
             raise ActForbidden
-        load_entry_author(tx, facts, args.get("entry_id"), doc)
+        load_named(tx, facts, [{"args": args}])
         batch = Batch(
             facts.head,
             now=context.now,

@@ -8,7 +8,7 @@ decided by ``cases.lifecycle`` on the case as it is now.
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sync import content, leaders, placing, timing
 from sync.batch import Batch, Item
@@ -17,10 +17,11 @@ from sync.cases.catalogue import KINDS
 from sync.cases.lifecycle import Actor, CaseFacts, Refused
 from sync.children import open_task, write_drafts, write_entry
 from sync.directives import follow, reclass
+from sync.entry_classes import class_of, told_args
 from sync.facts import Facts
 from sync.official import next_number, query_code
 from sync.recusal import recuse_staff, seal_to
-from sync.values import CLASSES, SEALED, Collection, Place
+from sync.values import CLASSES, ENTRY_CLASSES, SEALED, Collection, Place
 
 KIND_CODES = frozenset(KINDS)
 # Facts that the rules of the clocks read from the case.
@@ -156,7 +157,7 @@ def act(
         code=code,
         query_code=secret,
         merge_target=None if master is None else master.values,
-        entry_author=facts.entry_authors.get(str(args.get("entry_id"))),
+        entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
     )
     before = dict(item.values)
     done = lifecycle.run_act(before, name, args, actor, lawful, batch.now)
@@ -182,7 +183,7 @@ def act(
     entry_ids = write_drafts(batch, facts, item, done, author=user_pk)
     body = {
         "act": name,
-        "args": {key: value for key, value in args.items() if key != "entry"},
+        "args": told_args(name, args),
         "outcome": "done",
         "from": before.get("status"),
         "to": item.values.get("status"),
@@ -191,8 +192,12 @@ def act(
         body["entry_id"] = entry_ids[0]
     if entry is not None:
         batch.set(entry, {"body": {**(entry.values.get("body") or {}), **body}})
+        # What rode along stands in an entry of its own now.
+        number = class_of(batch, facts, "act", entry.values["body"])
+        entry.doc = structs.replace(entry.doc, entry_class=number)
+        batch.set(entry, {"class": ENTRY_CLASSES[number]})
     else:
-        write_entry(batch, facts, item, "act", body, "o", None, author=user_pk)
+        write_entry(batch, facts, item, "act", body, None, author=user_pk)
     if done.events or ack is not None or done.set.keys() & _TIMED:
         events = [(event.kind, event.args) for event in done.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)

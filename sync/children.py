@@ -5,9 +5,10 @@ from typing import Any
 
 from sync import content
 from sync.batch import Batch, Item
-from sync.cases.catalogue import ENTRY_TYPES
 from sync.cases.lifecycle import Done
+from sync.entry_classes import class_of, taken
 from sync.facts import Facts
+from sync.merge import same
 from sync.recusal import denied
 from sync.values import ENTRY_CLASSES, SEALED, Collection
 
@@ -19,7 +20,7 @@ _DESK = frozenset(
 def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: int | None) -> list[str]:
     """Entries, tasks and notices that an act brings."""
     ids = [
-        write_entry(batch, facts, item, draft.type, draft.body, draft.class_, draft.id, author=author).id
+        write_entry(batch, facts, item, draft.type, draft.body, draft.id, author=author).id
         for draft in done.entries
     ]
     for task in done.tasks:
@@ -50,38 +51,36 @@ def write_entry(
     item: Item,
     kind: str,
     body: Mapping[str, Any],
-    class_: str,
     identity: str | None,
     *,
     author: int | None,
 ) -> Item:
+    """An entry the server writes; one that rides along has the id its phone gave it, unless that is taken."""
+    number = class_of(batch, facts, kind, body)
     values: dict[str, Any] = {
         "case_id": item.id,
         "type": kind,
         "at": batch.now,
         "body": dict(body),
-        "class": class_,
+        "class": ENTRY_CLASSES[number],
         "received_at": batch.now,
     }
     if author is not None and author in facts.config.accounts:
         values["author"] = facts.config.accounts[author].id
-    number = ENTRY_CLASSES.index(class_)
-    if identity is None:
+    there = None if identity is None else taken(batch, facts, identity)
+    if (
+        there is not None
+        and (there.doc.case_pk, there.doc.writer) == (item.doc.pk, author)
+        and there.values.get("type") == kind
+        and same(there.values.get("body"), body)
+    ):
+        return there
+    if identity is None or there is not None:
         return batch.mint(Collection.entries, values, parent=item, writer=author, entry_class=number)
     key = content.id_bytes(Collection.entries, identity)
-    held = batch.held(Collection.entries, key)
-    if held is not None:
-        return held
     return batch.create(
         Collection.entries, key, {"id": identity, **values}, parent=item, writer=author, entry_class=number
     )
-
-
-def entry_class(kind: str) -> int:
-    """The class number of an entry type; an unknown type is handled as handlers only."""
-    row = ENTRY_TYPES.get(kind)
-    letter = getattr(row, "class_", "c") if row is not None else "c"
-    return ENTRY_CLASSES.index(letter) if letter in ENTRY_CLASSES else 0
 
 
 def open_task(
@@ -123,8 +122,14 @@ def close_tasks(
     batch: Batch, facts: Facts, item: Item, kind: str, *, by: str | None, every: bool = False
 ) -> None:
     """End the case's open tasks of one type; of a plan of several rounds only the next one, unless `every`."""
-    docs = [doc for doc in facts.tasks.get(item.doc.pk, ()) if doc.gone is None]
-    open_ones = [task for task in map(batch.take, docs) if task.values.get("type") == kind]
+    tasks = [batch.take(doc) for doc in facts.tasks.get(item.doc.pk, ()) if doc.gone is None]
+    # A phone that was off the net sends a whole day at once: tasks of this very batch may end in it.
+    tasks += [
+        one
+        for one in batch.items.values()
+        if one.created and one.doc.collection == Collection.tasks and one.doc.case_pk == item.doc.pk
+    ]
+    open_ones = [task for task in tasks if task.values.get("type") == kind]
     open_ones = [task for task in open_ones if task.values.get("closed_at") is None]
     open_ones.sort(key=lambda task: (task.values.get("due") or 0, task.doc.pk))
     for task in open_ones[:1] if kind == "follow_up" and not every else open_ones:

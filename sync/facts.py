@@ -6,7 +6,6 @@ from typing import Any
 from msgspec import Struct, field
 
 from geo.assignment import Assignment
-from sync import content
 from sync.config import Config
 from sync.store import Reader, Row
 from sync.values import Collection, Doc, Head, Keys, Level, Named
@@ -21,7 +20,9 @@ class Facts(Struct):
     keys: Keys
     restored: int | None = None  # the lowest number a restore went back to; None: never restored
     collection: int = 0  # of the push under way
-    entry_authors: dict[str, str] = field(default_factory=dict)  # of entries that an act may correct
+    entry_authors: dict[tuple[int, str], str] = field(
+        default_factory=dict
+    )  # by case and entry, for corrections
     tasks: dict[int, list[Doc]] = field(default_factory=dict)  # by case
     docs: dict[tuple[int, bytes], Doc] = field(default_factory=dict)
     by_pk: dict[int, Doc] = field(default_factory=dict)
@@ -84,20 +85,6 @@ def load_cases(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
         facts.tasks.setdefault(task.case_pk or 0, []).append(task)
     for row in reader.find("escalation", {"case_pk": pks}, order=["pk"]):
         facts.queue.setdefault(row["case_pk"], []).append(row)
-
-
-def load_entry_author(reader: Reader, facts: Facts, entry_id: object, case: Doc | None) -> None:
-    """Who wrote the entry that an act wants to correct, if it is one of this case."""
-    if not isinstance(entry_id, str) or case is None:
-        return
-    try:
-        key = content.id_bytes(Collection.entries, entry_id)
-    except ValueError:
-        return
-    for doc in reader.documents(Collection.entries, [key]):
-        account = facts.config.accounts.get(doc.writer or 0)
-        if doc.case_pk == case.pk and account is not None:
-            facts.entry_authors[entry_id] = account.id
 
 
 def load_history(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:

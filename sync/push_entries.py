@@ -12,6 +12,7 @@ from sync import casework, children, content, timing
 from sync.batch import Batch, Item
 from sync.cases.lifecycle import on_entry
 from sync.cases.model import checked
+from sync.entry_classes import class_of
 from sync.facts import Facts
 from sync.merge import same
 from sync.pull import Caller
@@ -82,7 +83,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     issues += claims(values, caller)
     kind = str(values["type"])
     case = _case(batch, facts, str(values["case_id"]))
-    letter = children.entry_class(kind)
+    letter = class_of(batch, facts, kind, values.get("body"))
     values |= {
         "id": content.id_text(Collection.entries, row.key),
         "author": caller.user_id,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sync import content, placing, push_cases, push_entries, push_others
+from sync.entry_classes import load_named
 from sync.facts import Facts, load_cases, load_history
 from sync.pull import Caller
 from sync.rows import PushRow
@@ -25,6 +26,8 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
         _captures(tx, facts, keys, rows)
     if collection == Collection.cases or any(push_entries.is_act(row) for row in rows):
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
+    if collection == Collection.entries:
+        load_named(tx, facts, [row.doc.get("body") for row in rows if row.fault is None])
     if collection in {Collection.cases, Collection.visits}:
         _homes(tx, facts, collection, rows)
     for named in tx.namings(users=[caller.user_pk]):
@@ -59,6 +62,8 @@ def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRo
     unknown = {key: value for key, value in locations.items() if (Collection.cases, key) not in facts.docs}
     facts.assigned = placing.assign_fixes(facts.config, unknown)
     push_cases.load_waiting(tx, facts, keys)
+    waiting = [doc for doc in facts.by_pk.values() if doc.own_since is not None]
+    load_named(tx, facts, [content.whole(doc, facts.keys).get("body") for doc in waiting])
 
 
 def _homes(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow]) -> None:

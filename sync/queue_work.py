@@ -6,6 +6,7 @@ from sync import casework
 from sync.acting_work import ActAnswer, finish, load_for_act
 from sync.batch import Batch
 from sync.commit import Context, Work
+from sync.entry_classes import load_named
 from sync.errors import NotFound, Unprocessable
 from sync.facts import Facts
 from sync.leaders import QUEUE_ACTS
@@ -47,6 +48,7 @@ def queue_act_work(caller: Caller, escalation_id: str, act: str, args: dict[str,
             raise NotFound
         docs = tx.documents_by_pk([rows[0]["case_pk"]])
         load_for_act(tx, facts, [doc.id for doc in docs], caller.user_pk)
+        load_named(tx, facts, [{"args": given}])
         doc = facts.by_pk.get(rows[0]["case_pk"])
         batch = Batch(
             facts.head,

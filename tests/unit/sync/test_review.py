@@ -143,3 +143,82 @@ def test_a_lifted_recusal_stays_lifted_when_somebody_new_comes_to_the_cell(distr
     assert district.who_sees(case_id, ("secretary", "cui", "long")) == {"secretary"}
     district.act("director", case_id, "recuse", user=user_id("secretary"), reason="有利害关系")
     assert district.who_sees(case_id, ("secretary", "cui", "long")) == set()
+
+
+def test_minutes_that_ride_on_a_refused_act_are_as_closed_as_minutes_are(district: District) -> None:
+    case_id = accepted(district)
+    entry = {"type": "session", "body": {"proposals": "各让一步四一七"}}
+    answer = act_by_phone(district, "mediator", case_id, "session", entry=entry)
+    assert (answer["body"]["outcome"], answer["class"]) == ("refused", "c")
+    for who in ("an", "secretary"):
+        assert "各让一步四一七" not in str(district.phone(who).pull("entries"))
+    assert "各让一步四一七".encode() not in district.bytes_on_disk()
+
+
+def test_a_report_to_the_authorities_is_not_told_again_by_its_act(district: District) -> None:
+    case_id = admitted(district)
+    answer = act_by_phone(district, "an", case_id, "report_mandatory", authority="police", ground="孩子有伤")
+    assert answer["body"]["outcome"] == "done"
+    for who in ("bo", "secretary", "clerk"):
+        assert "孩子有伤" not in str(district.phone(who).pull("entries"))
+
+
+def test_who_is_recused_does_not_stand_in_the_timeline(district: District) -> None:
+    case_id = admitted(district)
+    district.act("director", case_id, "recuse", user=user_id("cui"), reason="亲属")
+    for who in ("an", "bo", "secretary"):
+        pulled = str(district.phone(who).pull("entries"))
+        assert "recuse" not in pulled
+        assert user_id("cui") not in pulled
+    assert user_id("cui") not in str(district.phone("clerk").pull("entries"))
+
+
+def test_a_correction_is_as_closed_as_what_it_puts_right(district: District) -> None:
+    case_id = in_mediation(district)
+    mediator = district.phone("mediator")
+    minutes = mediator.entry(case_id, "inquiry", {"text": "原话"})
+    mediator.push("entries", minutes)
+    answer = act_by_phone(
+        district, "mediator", case_id, "correct", entry_id=minutes["id"], text="更正后五二八"
+    )
+    assert answer["body"]["outcome"] == "done"
+    loose = mediator.entry(case_id, "correction", {"entry_id": minutes["id"], "text": "再更正五二八"})
+    mediator.push("entries", loose)
+    assert "五二八" in str(district.phone("clerk").pull("entries"))
+    assert "五二八" not in str(district.phone("secretary").pull("entries"))
+
+
+# --- nothing is lost -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", ["entry", "act", "other"])
+def test_an_entry_that_rides_along_under_a_taken_id_is_written_under_another(
+    district: District, known: str
+) -> None:
+    case_id = in_mediation(district)
+    mediator = district.phone("mediator")
+    act = mediator.entry(case_id, "act")
+    taken = {"entry": mediator, "other": district.phone("an")}.get(known)
+    there = act if taken is None else taken.entry(case_id)
+    if taken is not None:
+        taken.push("entries", there)
+    riding = {"id": there["id"], "type": "session", "body": {"proposals": "各让一步"}}
+    answer = mediator.push("entries", act | {"body": {"act": "session", "args": {"entry": riding}}})
+    assert answer["body"]["outcome"] == "done"
+    assert [entry["body"] for entry in district.entries_of(case_id, "session")] == [riding["body"]]
+
+
+def test_a_day_without_a_net_sent_at_once_leaves_no_task_behind(district: District) -> None:
+    case_id = admitted(district)
+    district.act("dispatcher", case_id, "dispatch", unit="JUSTICE", user=user_id("mediator"))
+    mediator = district.phone("mediator")
+    acts: list[tuple[str, dict[str, Any]]] = [
+        ("accept", {}),
+        ("begin", {"consent": True, "rights_told": True}),
+        ("settle", {"outcome": "self_settled"}),
+        ("close", {"outcome": "self_settled", "plain_text": "修好了"}),
+    ]
+    rows = [mediator.entry(case_id, "act", {"act": act, "args": args}) for act, args in acts]
+    mediator.push("entries", *rows)
+    assert district.whole("cases", case_id)["status"] == "reported"
+    assert all(task.get("closed_at") for task in district.tasks_of(case_id, "handle"))
