@@ -13,7 +13,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench soak lock
+.PHONY: help setup run test lint format bench screens soak lock
 
 help: ## say what can be made
 	@$(PYTHON) scripts/setup.py help Makefile
@@ -44,6 +44,10 @@ format: ## bring the Python code into the common form
 bench: ## measure, each figure beside its raw limit (ONLY=name for one); writes bench/results.json
 	@$(SETUP) all
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+screens: ## take the pictures of the pages again (docs/screens)
+	@$(SETUP) all
+	WANGGE_SCREENS=1 $(BIN)/python -m pytest tests/browser
 
 soak: ## the simulation over SEEDS (10000) histories
 	@$(SETUP) python

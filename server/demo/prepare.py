@@ -202,16 +202,19 @@ def _community(config: Config, cells: list[str]) -> str:
 
 # --- what is printed -------------------------------------------------------------------------------------------------
 
-# Whom to sign in as, and what there is to see.
+# Whom to sign in as, and what there is to see: first on the page, then through the interfaces only.
 _SHOWN = (
-    ("street-leader-1", "提级事项:须决定、须知道;领办、批示", "the queue: take on, instruct"),
-    ("community-leader-1", "社区的提级事项", "the queue of a community"),
-    ("district-leader-1", "全区的提级事项", "the queue of the district"),
-    ("clerk-1", "受理窗口,密级案件的指定受理员", "intake, and the one named for sealed cases"),
-    ("dispatcher-1", "派单", "dispatch"),
-    ("centre-director-1", "裁定、批准、核实", "rule, approve, verify"),
-    ("mediator-2", "签收、调解、协议", "accept, mediate, agree"),
+    ("street-leader-1", "本街道的提级队列,领办、批示", "the street's queue: take on, instruct"),
+    ("community-leader-1", "本社区的提级队列", "the community's queue"),
+    ("district-leader-1", "全区的提级队列", "the district's queue"),
+    ("duty-officer-1", "各级提级的案件,可领办", "what has been raised anywhere: take on"),
+    ("clerk-1", "各级提级的案件,只看", "the same, to look at"),
+)
+_BY_INTERFACE = (
     ("grid-worker-4", "今天六户该走访,本格案件", "six visits due today, cases of two cells"),
+    ("dispatcher-1", "研判、派单", "rate, dispatch"),
+    ("mediator-2", "签收、调解、协议", "accept, mediate, agree"),
+    ("centre-director-1", "裁定、批准、核实", "rule, approve, verify"),
 )
 
 
@@ -219,25 +222,35 @@ def welcome(settings: Settings, url: str) -> str:
     """What `wangge demo` prints once it serves: where to go, as whom, and the three minutes that show it."""
     listed = msgspec.json.decode((settings.folder / ACCOUNTS_FILE).read_bytes(), type=list[dict[str, Any]])
     accounts = {account["username"]: account for account in listed}
-    shown = [(accounts[name], zh, en) for name, zh, en in _SHOWN if name in accounts]
-    width = max(len(account["username"]) for account, _, _ in shown)
+
+    def lines_of(rows: tuple[tuple[str, str, str], ...]) -> list[str]:
+        return [
+            f"    {name:<18}  {accounts[name]['role_zh']}: {zh} / {en}"
+            for name, zh, en in rows
+            if name in accounts
+        ]
+
     lines = [
         "",
         f"  演示数据 · demo data, nobody in it exists · {DISTRICT_NAME}",
         "",
-        f"  Open {url}  and choose an account there (one click), or sign in with",
-        f"  the password {shown[0][0]['password']} (all accounts: {settings.folder / ACCOUNTS_FILE}):",
+        f"  Open {url}  and sign in there by one click as somebody of any role. You see the queue of a leader:",
         "",
-        *(
-            f"    {account['username']:<{width}}  {account['role_zh']}: {zh} / {en}"
-            for account, zh, en in shown
-        ),
+        *lines_of(_SHOWN),
+        "",
+        "  Others work through the interfaces so far (phones: docs/contract.md); for them the page says so:",
+        "",
+        *lines_of(_BY_INTERFACE),
+        "",
+        f"  Password of all: {listed[0]['password']}   All accounts: {settings.folder / ACCOUNTS_FILE}",
         "",
         "  Three minutes:",
-        "   1. street-leader-1: 「顶楼漏雨维修资金使用争议」 says why it is here; take it on or instruct.",
-        "   2. Press 「+1 工作日」 once or twice: 「物业费收缴方式引起争执」 climbs into this queue",
-        "      with the reason; what was taken on (楼道杂物) asks again, since the promised time has passed.",
-        "   3. district-leader-1: what stayed lying three working days is there (烧烤店油烟).",
+        "   1. One click on 街道领导 (street leader): 「顶楼漏雨维修资金使用争议」 says why it is here and",
+        "      what comes next; take it on (领办) with a promised time, or instruct (批示).",
+        "   2. Press 「+1 工作日」 (twice late in the day): 「物业费收缴方式引起争执」, announced for tomorrow,",
+        "      is there with its reason; 「楼道杂物清理引起对立」 asks again: its promised time has passed.",
+        "   3. 退出 (sign out), then 区领导 (district leader): what nobody has touched for three working days,",
+        "      「烧烤店油烟反复扰民」.",
         "",
         f"  The contract: {url}/schema/openapi.json      Stop: Ctrl-C",
         "",

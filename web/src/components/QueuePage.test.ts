@@ -64,6 +64,14 @@ describe('the queue page', () => {
     expect((await open()).find('[data-group=tomorrow]').text()).toContain('提级到区')
   })
 
+  it('a promise that has passed is not shown as a good one', async () => {
+    const ack = { by: 'u', by_name: '孟庆川', until: Date.UTC(2026, 10, 23, 7, 0) }
+    queue = { status: 200, body: list(sample({ ack })) }
+    const told = (await open()).find('.done')
+    expect(told.text()).toContain('时间已过')
+    expect(told.classes()).toContain('late')
+  })
+
   it('an empty queue is good news', async () => {
     queue = { status: 200, body: list() }
     expect((await open()).find('[data-test=empty]').exists()).toBe(true)

@@ -80,6 +80,7 @@ export const en: Words = {
   factsOnly: 'facts only; its content is shown once you take it on',
   protection: { normal: '', restricted: 'Restricted', sealed: 'Sealed' },
   protectedCase: 'Protected case',
+  promisePast: ', which has passed',
   ackedNoTime: (who) => `Taken on by ${who}, no time promised`,
   ackedBy: (who, until) => `Taken on by ${who}, result promised by ${until}`,
   instructed: (text, due) => `Instruction: ${text} (reply by ${due})`,

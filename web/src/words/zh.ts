@@ -79,6 +79,7 @@ export const zh = {
   protection: { normal: '', restricted: '限制知悉', sealed: '隐私' },
   protectedCase: '保护案件',
   ackedBy: (who: string, until: string) => `${who} 领办，答应 ${until} 前有结果`,
+  promisePast: '，时间已过',
   ackedNoTime: (who: string) => `${who} 领办，没有答应时间`,
   instructed: (text: string, due: string) => `批示：${text}（${due} 前回复）`,
 
