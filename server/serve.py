@@ -1,6 +1,7 @@
 """Runs the server process, and ends it well: streams first, then requests, then the writer, then the files."""
 
 import errno
+import gc
 import signal
 import socket
 import sys
@@ -49,6 +50,17 @@ def _nothing_left_to_do(_: int, __: object) -> None:
     pass
 
 
+def settle_memory() -> None:
+    """Take what the program consists of out of the collector's rounds, and have it make fewer of them.
+
+    A request makes thousands of small values that reference counting frees; looking through all of the program's own
+    for cycles after every few of them costs a tenth of a push.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` gets the address once requests are answered.
 
@@ -61,6 +73,7 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
     url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
     def ready(runtime: Runtime) -> None:
+        settle_memory()
         runtime.database.announce(url)
         if on_ready is not None:
             on_ready(url)
