@@ -387,10 +387,19 @@ class Batch:
         values: dict[str, Any] = msgspec.json.decode(body) if body else {}
         return values
 
-    def notice(self, user_pk: int, user_id: str, kind: str, code: str, args: Mapping[str, Any]) -> None:
-        """Tell somebody something on every phone of theirs."""
+    def notice(
+        self,
+        user_pk: int,
+        user_id: str,
+        kind: str,
+        code: str,
+        args: Mapping[str, Any],
+        *,
+        of_case: Item | None = None,
+    ) -> None:
+        """Tell somebody something on every phone of theirs; a notice of a case goes when he is recused from it."""
         values = {"user": user_id, "kind": kind, "code": code, "at": self.now, "args": dict(args)}
-        self.mint(Collection.notices, values, author=user_pk, writer=user_pk)
+        self.mint(Collection.notices, values, author=user_pk, writer=user_pk, of_case=of_case)
 
     # --- rows --------------------------------------------------------------------------------------------------------
 

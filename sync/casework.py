@@ -12,9 +12,10 @@ from msgspec import Struct, structs
 
 from sync import content, leaders, placing, timing
 from sync.batch import Batch, Item
-from sync.cases import lifecycle
-from sync.cases.catalogue import KINDS
-from sync.cases.lifecycle import Actor, CaseFacts, Refused
+from sync.cases import effects_any, lifecycle
+from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band_of, highest
+from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
+from sync.cases.model import category_group
 from sync.children import open_task, write_drafts, write_entry
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
@@ -24,8 +25,22 @@ from sync.recusal import recuse_staff, seal_to
 from sync.values import CLASSES, ENTRY_CLASSES, SEALED, Collection, Place
 
 KIND_CODES = frozenset(KINDS)
+COLLECTIVE_FROM = 5  # people
 # Facts that the rules of the clocks read from the case.
 _TIMED = frozenset({"kind", "category", "risk", "urgency", "complexity", "protection", "status", "level"})
+
+
+# What the lifecycle reads of a capture that was not settled on the spot, besides its signals.
+_SEEN_AT_BIRTH = (
+    "kind",
+    "category",
+    "people_count",
+    "protection",
+    "urgency",
+    "court",
+    "involves_staff",
+    "source_due",
+)
 
 
 class Acted(Struct, frozen=True):
@@ -60,13 +75,8 @@ def open_case(
         "cell_generation": facts.config.generation,
         "assignment": placed.assignment,
     }
-    series, number, code = next_number(batch, facts, values.get("kind") or "dispute")
-    roles = facts.config.roles_at(author, placed.cell_pk) or facts.config.roles(author)
-    actor = Actor(user=facts.config.accounts[author].id, roles=roles, is_author=True)
-    chance = batch.chance.percent() if values.get("on_spot") else 0
-    lawful = CaseFacts(settings=facts.config.settings, chance=chance, code=code)
-    done = lifecycle.on_create(values, actor, lawful, batch.now)
-    values |= {name: value for name, value in done.set.items() if value is not None and value != []}
+    done = _birth(batch, facts, values, author, placed.cell_pk)
+    values |= done.set
     klass = CLASSES.index(values.get("protection") or "normal")
     item = batch.create(
         Collection.cases,
@@ -80,8 +90,6 @@ def open_case(
         device=device,
         digest=digest,
     )
-    if values.get("code") == code:
-        batch.series[series] = number
     if klass == SEALED:
         seal_to(batch, facts, item, author)
     if values.get("involves_staff"):
@@ -94,6 +102,34 @@ def open_case(
     if placed.assignment.get("needs_confirmation"):
         open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
     return item
+
+
+def _birth(batch: Batch, facts: Facts, values: Mapping[str, Any], author: int, cell_pk: int) -> Done:
+    """What the receipt brings about; plain captures that look alike to the lifecycle are worked out once a batch.
+
+    Nulls and empty lists are left out of what it sets: absent says the same.
+    """
+    config = facts.config
+    if values.get("on_spot"):
+        roles = config.roles_at(author, cell_pk) or config.roles(author)
+        actor = Actor(user=config.accounts[author].id, roles=roles, is_author=True)
+        series, number, code = next_number(batch, facts, values.get("kind") or "dispute")
+        lawful = CaseFacts(settings=config.settings, chance=batch.chance.percent(), code=code)
+        done = lifecycle.on_create(values, actor, lawful, batch.now)
+        if done.set.get("code") == code:
+            batch.series[series] = number
+        return _lean(done)
+    looks = (tuple(values.get("signals") or ()), *map(values.get, _SEEN_AT_BIRTH))
+    if looks not in facts.births:
+        actor = Actor(user=config.accounts[author].id, is_author=True)
+        seen = {name: values[name] for name in (*_SEEN_AT_BIRTH, "signals") if name in values}
+        facts.births[looks] = _lean(lifecycle.on_create(seen, actor, CaseFacts(), batch.now))
+    return facts.births[looks]
+
+
+def _lean(done: Done) -> Done:
+    kept = {name: value for name, value in done.set.items() if value is not None and value != []}
+    return structs.replace(done, set=kept)
 
 
 def household_cell(facts: Facts, household_id: Any) -> int | None:
@@ -217,6 +253,7 @@ def _refused(batch: Batch, entry: Item | None, refusal: Refused) -> Acted:
 
 def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> None:
     """What follows from a merged edit: place, class, recusal, clocks."""
+    changed |= _derive(batch, item, changed)
     by_person = (item.values.get("assignment") or {}).get("method") == "person"
     if changed & {"location", "household_id"} and not by_person:
         household = household_cell(facts, item.values.get("household_id"))
@@ -234,3 +271,25 @@ def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> 
             [("case.urgency_raised", {"urgency": item.values.get("urgency")})] if "urgency" in changed else []
         )
         timing.happened(batch, facts, item, raised)
+
+
+def _derive(batch: Batch, item: Item, changed: frozenset[str]) -> frozenset[str]:
+    """What the server makes of the phone's fields, made again: group, scale, proposals; class and urgency only rise."""
+    values = item.values
+    category, signals = CATEGORIES.get(str(values.get("category"))), list(values.get("signals") or ())
+    made: dict[str, Any] = {}
+    if changed & {"kind", "category"}:
+        by_kind = "sealed" if values.get("kind") == "tip_off" else None
+        by_category = None if category is None else category.protection
+        made["protection"] = highest(PROTECTIONS, values.get("protection"), by_category, by_kind)
+        made["category_group"] = category_group(values.get("category"))
+    if "people_count" in changed:
+        made["people_band"] = band_of(values.get("people_count"))
+        made["collective"] = (values.get("people_count") or 0) >= COLLECTIVE_FROM
+    if changed & {"signals", "people_count"}:
+        proposed = effects_any.proposed_colour(signals, values.get("people_count"))
+        made["risk"] = {**(values.get("risk") or {}), "proposed": proposed}
+        made["urgency"] = highest(URGENCIES, values.get("urgency"), effects_any.proposed_urgency(signals))
+    risen = frozenset(name for name, value in made.items() if values.get(name) != value)
+    batch.set(item, made)
+    return risen

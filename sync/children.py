@@ -41,7 +41,8 @@ def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: 
     for notice in done.tell:
         account = facts.config.account_by_id.get(notice.user)
         if account is not None and account.pk not in denied(batch, facts, item):
-            batch.notice(account.pk, account.id, notice.kind, notice.code, {"id": item.id, **notice.args})
+            args = {"id": item.id, **notice.args}
+            batch.notice(account.pk, account.id, notice.kind, notice.code, args, of_case=item)
     return ids
 
 

@@ -154,7 +154,7 @@ def _follow(tx: Tx, batch: Batch) -> None:
         return
     in_hand = {item.doc.pk for item in batch.items.values()}
     for item in batch.items.values():
-        if item.doc.case_pk in moved and item.doc.gone is None:
+        if item.doc.case_pk in moved and item.doc.gone is None and item.doc.collection != Collection.notices:
             was = item.doc
             item.doc = followed(was, moved[item.doc.case_pk], batch.n)
             item.moved = True
@@ -162,7 +162,7 @@ def _follow(tx: Tx, batch: Batch) -> None:
     children = [
         _resealed(batch, child, followed(child, moved[child.case_pk or 0], batch.n))
         for child in tx.children(sorted(moved))
-        if child.gone is None and child.pk not in in_hand
+        if child.gone is None and child.pk not in in_hand and child.collection != Collection.notices
     ]
     tx.update_documents(children)
 

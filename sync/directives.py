@@ -119,4 +119,4 @@ def move(batch: Batch, facts: Facts, item: Item, cell_pk: int, code: str) -> Non
         return
     if facts.level(account.pk, item.doc, batch.opened, batch.closed) != Level.full:
         args = {"id": item.id, "case_code": item.values.get("code"), "status": item.values.get("status")}
-        batch.notice(account.pk, account.id, "moved_out", "moved_out", args)
+        batch.notice(account.pk, account.id, "moved_out", "moved_out", args, of_case=item)

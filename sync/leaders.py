@@ -9,11 +9,13 @@ from sync.batch import Batch, Item
 from sync.cases import queue
 from sync.cases.catalogue import STATUSES
 from sync.cases.escalation import Ack, Firing, Plan
+from sync.cases.model import instant_of
 from sync.cases.queue import Row
 from sync.facts import Facts
 
 QUEUE_ACTS = frozenset({"acknowledge", "instruct", "sponsor", "send_back", "extend"})
 _DAY_MS = 86_400_000
+_TIMES = frozenset({"promise", "until", "deadline", "due"})
 
 
 def rows_of(batch: Batch, facts: Facts, case: Item) -> list[Row]:
@@ -103,11 +105,19 @@ def act_on(
     if not rows:
         return None, None
     row = max(rows, key=lambda one: (one.level, one.opened_at))
-    acted = _decide(row, name, args, by, plan, batch.now, case.values)
+    acted = _decide(row, name, _with_instants(args), by, plan, batch.now, case.values)
     if isinstance(acted, queue.Refused):
         return None, acted
     put(batch, facts, case, acted.row)
     return acted.ack, None
+
+
+def _with_instants(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Times as the lifecycle takes them: milliseconds, or text."""
+    return {
+        name: instant_of(value) if name in _TIMES and isinstance(value, str) else value
+        for name, value in args.items()
+    }
 
 
 def _decide(

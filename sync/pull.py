@@ -81,7 +81,13 @@ def read_checkpoint(raw: Any, *, district: str, user: str, epoch: int, head: int
         return fresh
     numbers = [point.s, point.r, point.h or 0, point.b or 0, *(point.l or [])]
     shape = point.l is None or len(point.l) == _KEY_SIZE
-    if min(numbers) < 0 or not 0 <= point.k < _PHASES or not shape or point.r > point.s:
+    if (
+        min(numbers) < 0
+        or max(numbers) > FOREVER
+        or not 0 <= point.k < _PHASES
+        or not shape
+        or point.r > point.s
+    ):
         raise BadCheckpoint
     return point
 

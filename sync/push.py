@@ -31,6 +31,7 @@ ROWS_MAX = 1000
 BYTES_MAX = 4 * 1024 * 1024
 ROW_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 32
+_CODE_MAX = 64
 
 
 class _Sent(Struct):
@@ -99,6 +100,9 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
         key = content.id_bytes(collection, doc["id"])
     except (KeyError, TypeError, ValueError, AttributeError):
         key, fault = b"", fault or "id_missing"
+    if key and not _spelled(collection, key, doc["id"]):
+        # Nobody could be answered under another spelling; the row is kept whole.
+        key, fault = b"", "id_shape"
     assumed: Any = None
     if bytes(base) and fault is None and not _deep(bytes(base)):
         try:
@@ -107,6 +111,13 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
             assumed = None
         assumed = assumed if isinstance(assumed, dict) else None
     return PushRow(raw=raw, key=key, doc=doc, base=assumed, fault=fault)
+
+
+def _spelled(collection: int, key: bytes, text: str) -> bool:
+    """Whether an id is written as ids are: a UUID in small letters, or a cell's code."""
+    if collection == Collection.cells:
+        return len(text) <= _CODE_MAX and text.isprintable()
+    return content.id_text(collection, key) == text
 
 
 def _deep(raw: bytes) -> bool:

@@ -5,6 +5,8 @@ from typing import Any
 
 from sync import casework, content
 from sync.batch import Batch, Item
+from sync.cases.lifecycle import kind_may_change
+from sync.cases.merge_rules import empty
 from sync.cases.model import checked
 from sync.facts import Facts
 from sync.merge import merge, same
@@ -248,7 +250,21 @@ def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) 
         return
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
-    changed = merged_into(batch, facts, caller, row, item, result.values, _NAME)
+    mine = result.values
+    if (
+        "kind" in mine
+        and not same(mine["kind"], item.values.get("kind"))
+        and not kind_may_change(item.values)
+    ):
+        # It decides the lifecycle: whoever has begun to work on the case has it as what it was.
+        lost = {
+            "base": (row.base or {}).get("kind"),
+            "winner": item.values.get("kind"),
+            "loser": mine["kind"],
+        }
+        batch.dispute(item, "kind", "fixed", lost, w=row.mark, other=item.doc.device)
+        mine = {name: value for name, value in mine.items() if name != "kind"}
+    changed = merged_into(batch, facts, caller, row, item, mine, _NAME)
     if changed:
         restamp(batch, facts, item, row, result.values, caller)
         casework.amended(batch, facts, item, changed)
@@ -280,6 +296,13 @@ def merged_into(
     for conflict in merged.conflicts:
         values = {"base": conflict.base, "winner": conflict.winner, "loser": conflict.loser}
         batch.dispute(item, conflict.field, conflict.rule, values, w=row.mark, other=other)
+    told = {conflict.field for conflict in merged.conflicts}
+    for field in sorted(merged.changed - told):
+        # What an earlier row of this very batch wrote stands in no history yet.
+        written = item.values.get(field) if item.created or field in item.old else None
+        if not empty(written):
+            lost = {"base": item.old.get(field), "winner": merged.values.get(field), "loser": written}
+            batch.dispute(item, field, "same_batch", lost, w=row.mark, other=other)
     if merged.changed:
         batch.set(item, {field: merged.values.get(field) for field in merged.changed})
     return merged.changed

@@ -143,8 +143,13 @@ def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc, n
         aside(batch, facts, caller, row, row.fault or "out_of_scope", doc.collection)
         return
     item = batch.take(doc)
-    values = checked(name, row.doc).values
-    for field, value in values.items():
+    result = checked(name, row.doc)
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", doc.collection)
+        return
+    if result.rest:
+        keep_rest(batch, facts, row, item, result.rest)
+    for field, value in result.values.items():
         held = item.values.get(field)
         if field in {"id", "w", "author", "device", "case_id"} or value is None or same(value, held):
             continue

@@ -183,4 +183,5 @@ def _take_effect(batch: Batch, facts: Facts, case: Item, firing: Firing, planned
             args |= {"id": case.id, "case_code": case.values.get("code")}
         if row is not None:
             args["escalation"] = row.id
-        batch.notice(account.pk, account.id, "escalation", "warning" if firing.warn else "raised", args)
+        code = "warning" if firing.warn else "raised"
+        batch.notice(account.pk, account.id, "escalation", code, args, of_case=case)

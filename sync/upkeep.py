@@ -140,7 +140,8 @@ def _erase(batch: Batch, item: Item) -> None:
     """Close every open place, drop the key, empty the row."""
     for kind in (Place.cell, Place.duty, Place.person):
         batch.place(item, kind, None)
-    if item.doc.case_pk is None or item.doc.own_since is not None:
+    own = item.doc.own_since is not None or item.doc.collection == Collection.notices
+    if item.doc.case_pk is None or own:
         batch.close_author(item)
     identity = item.values["id"]
     item.values = {"id": identity}

@@ -64,8 +64,9 @@ TABLES: dict[int, _Table] = {
     Collection.cells: CELLS,
 }
 CHILDREN = frozenset({Collection.entries, Collection.files})
-# Tasks have a place of their own, but what denies the case denies them, and they move with it.
-FOLLOWERS = CHILDREN | {Collection.tasks}
+# Tasks have a place of their own, but what denies the case denies them, and they move with it. A notice stays with
+# whom it was told to, unless he may no longer know of its case.
+FOLLOWERS = CHILDREN | {Collection.tasks, Collection.notices}
 _OPEN, _HANDLERS = 0, 1
 
 
@@ -160,7 +161,9 @@ class Relation:
         rows = viewer.namings.get(case, ()) if case is not None else ()
         ends = [(row.v_from, FOREVER if row.v_to is None else row.v_to, row.denied) for row in rows]
         self._named = [
-            (low if not child else max(low, start), high) for low, high, denied in ends if not denied
+            (low if not child else max(low, start), high)
+            for low, high, denied in ends
+            if not denied and doc.collection != Collection.notices
         ]
         self._denied = [(low, high) for low, high, denied in ends if denied]
 
@@ -262,7 +265,7 @@ def pasts(
         by_class.setdefault(kept.doc_pk, []).append(kept)
     result: dict[int, Past] = {}
     for doc in docs:
-        case = case_of(doc) or doc.pk
+        case = doc.pk if doc.collection == Collection.notices else case_of(doc) or doc.pk
         if doc.collection == Collection.tasks and doc.cell is None:
             continue  # a person's task was never in the case's cell
         own = by_doc.get(doc.pk, []) if case != doc.pk else []

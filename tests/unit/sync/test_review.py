@@ -222,3 +222,85 @@ def test_a_day_without_a_net_sent_at_once_leaves_no_task_behind(district: Distri
     mediator.push("entries", *rows)
     assert district.whole("cases", case_id)["status"] == "reported"
     assert all(task.get("closed_at") for task in district.tasks_of(case_id, "handle"))
+
+
+def test_of_two_rows_of_one_case_in_a_batch_both_texts_are_kept(district: District) -> None:
+    an = district.phone("an")
+    case = an.capture(title="甲")
+    rows = [
+        {"newDocumentState": case | {"title": title, "w": an.next_w()}, "assumedMasterState": case}
+        for title in ("乙", "丙")
+    ]
+    assert an.push_rows("cases", rows)[case["id"]]["title"] == "丙"
+    (line,) = district.ledger(case["id"])
+    assert line["values"] == {"base": "甲", "winner": "丙", "loser": "乙"}
+    fresh = an.new(title="丁")
+    newer = {"newDocumentState": fresh | {"title": "戊", "w": an.next_w()}, "assumedMasterState": fresh}
+    an.push_rows("cases", [{"newDocumentState": fresh}, newer])
+    assert {line["values"]["loser"] for line in district.ledger(fresh["id"])} == {"丁"}
+
+
+@pytest.mark.parametrize("change", [{"body": "只有文字"}, {"type": "没有这种", "body": {"text": "只有文字"}}])
+def test_another_text_of_an_entry_is_kept_however_odd_its_shape(
+    district: District, change: dict[str, Any]
+) -> None:
+    an = district.phone("an")
+    entry = an.entry(an.capture()["id"])
+    an.push("entries", entry)
+    an.push("entries", entry | change | {"w": an.next_w()})
+    assert "只有文字" in str([row["content"] for row in district.kept_aside(doc_id=entry["id"])])
+
+
+def test_a_row_under_another_spelling_of_an_id_is_kept_and_nobody_else_is_answered(
+    district: District,
+) -> None:
+    an = district.phone("an")
+    rows = [an.new(title=title) for title in ("大写", "无连字符")]
+    rows[0]["id"] = rows[0]["id"].upper()
+    rows[1]["id"] = rows[1]["id"].replace("-", "")
+    assert an.push_rows("cases", [{"newDocumentState": row} for row in rows]) == {}
+    kept = str(district.kept_aside(reason="id_shape"))
+    assert "大写" in kept
+    assert "无连字符" in kept
+
+
+# --- recusal, class, levels ------------------------------------------------------------------------------------------
+
+
+def test_who_is_recused_no_longer_holds_what_he_was_told_of_the_case(district: District) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    case_id = admitted(district)
+    (told,) = an.pull("notices").values()
+    assert case_id in str(told)
+    district.act("director", case_id, "recuse", user=user_id("an"), reason="亲属")
+    assert case_id not in str(an.pull("notices"))
+    assert district.phone("an", "new").pull("notices") == {}
+    assert told["id"] not in str(bo.pull("notices"))
+    district.act("director", case_id, "lift_recusal", user=user_id("an"), reason="查无关系")
+    assert told["id"] in an.pull("notices")
+
+
+def test_notices_belong_to_one_person_even_where_others_are_named(district: District) -> None:
+    case_id = admitted(district)
+    district.act("secretary", case_id, "acknowledge", promise=district.now + DAY)
+    assert district.phone("secretary").pull("notices") == {}
+
+
+def test_a_category_named_later_protects_as_one_named_at_once(district: District) -> None:
+    an = district.phone("an")
+    case = an.capture()
+    answer = an.edit(case, category="0106", signals=["weapon"], people_count=60)
+    at_once = an.capture(category="0106", signals=["weapon"], people_count=60)
+    for name in ("protection", "category_group", "urgency", "people_band", "collective", "risk"):
+        assert answer.get(name) == at_once.get(name), name
+    assert district.who_sees(case["id"]) == district.who_sees(at_once["id"]) == {"an", "director", "clerk"}
+    assert "emergency_ack" in str(answer["due"])
+
+
+def test_the_kind_of_a_case_under_way_is_not_changed_by_a_phone(district: District) -> None:
+    case_id = in_mediation(district)
+    an = district.phone("an")
+    an.edit(an.pull("cases")[case_id], kind="consult", wishes="要求修好")
+    case = district.whole("cases", case_id)
+    assert (case["kind"], case["wishes"]) == ("dispute", "要求修好")
+    assert district.ledger(case_id)[0]["values"]["loser"] == "consult"
