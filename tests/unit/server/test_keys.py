@@ -75,3 +75,11 @@ def test_an_id_made_for_another_year_carries_that_year() -> None:
     chance.uuid7(1_800_000_000_000)
     past = chance.uuid7(1_600_000_000_000)
     assert int(past.replace("-", "")[:12], 16) == 1_600_000_000_000
+
+
+def test_no_random_byte_is_given_out_twice() -> None:
+    chance = SystemChance()
+    drawn = [chance.bytes(16) for _ in range(2000)]
+    assert len(set(drawn)) == 2000
+    assert {len(one) for one in drawn} == {16}
+    assert len(chance.bytes(10_000)) == 10_000
