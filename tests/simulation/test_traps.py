@@ -476,6 +476,19 @@ def test_17_an_edit_over_a_lost_base_keeps_what_the_base_had(story: Story, numbe
     story.ends_well()
 
 
+def test_17_b_a_lost_base_is_kept_though_its_edit_was_handed_in_without_it(story: Story) -> None:
+    an, _, (case,) = held_by_an(story, 1)
+    story.back_up()
+    story.edit(an, case.id, "description")
+    story.push(an)
+    story.pull(an)
+    story.restore()
+    story.edit(an, case.id, "description")  # the former text stands in the copy of the master alone
+    story.pull(an)  # another epoch: handed in again, without a base
+    story.push(an)
+    story.ends_well()
+
+
 def test_what_was_granted_in_the_lost_history_alone_is_taken_away(story: Story) -> None:
     _, bo, (case,) = held_by_an(story, 1)
     cui = story.phone("cui's", "cui")
