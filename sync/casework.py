@@ -199,12 +199,13 @@ def act(
     done = lifecycle.run_act(before, name, args, actor, lawful, batch.now)
     if isinstance(done, Refused):
         return _refused(batch, entry, done)
-    ack = None
+    answered = None
     if name in leaders.QUEUE_ACTS:
         planned = timing.plan_of(facts, before, timing.state_of(batch, facts, item))
         if planned is not None:
-            ack, no = leaders.act_on(
-                batch, facts, item, name, args, by=actor.user, plan=planned, row_id=row_id
+            reach = leaders.reach_of_roles(actor.roles)
+            answered, no = leaders.act_on(
+                batch, facts, item, name, args, by=actor.user, plan=planned, reach=reach, row_id=row_id
             )
             if no is not None:
                 return _refused(batch, entry, Refused("act_illegal", no.zh, no.en))
@@ -234,8 +235,12 @@ def act(
         batch.set(entry, {"class": ENTRY_CLASSES[number]})
     else:
         write_entry(batch, facts, item, "act", body, None, author=user_pk)
+    ack = None if answered is None else answered.ack
     if done.events or ack is not None or done.set.keys() & _TIMED:
         events = [(event.kind, event.args) for event in done.events]
+        if name == "extend" and answered is not None:
+            # The promise behind the row is the one that is given more time.
+            events = [(event.kind, event.args) for event in answered.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)
     return Acted(done=True, query_code=told, entry_id=entry_ids[0] if entry_ids else None)
 

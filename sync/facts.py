@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from geo.assignment import Assignment
+from sync.cases.lifecycle import Done
 from sync.config import Config
 from sync.store import Reader, Row
 from sync.values import Collection, Doc, Head, Keys, Level, Named
@@ -35,6 +36,7 @@ class Facts(Struct):
     waiting: dict[bytes, list[int]] = field(default_factory=dict)  # entries that came before their case
     kept: set[tuple[int, bytes, str]] = field(default_factory=set)  # rows already in quarantine, by write id
     plans: dict[Any, tuple[bytes, int | None, list[dict[str, Any]]]] = field(default_factory=dict)
+    births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case
     viewers: dict[int, Viewer] = field(default_factory=dict)
 
