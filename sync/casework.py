@@ -240,7 +240,7 @@ def act(
         events = [(event.kind, event.args) for event in done.events]
         if name == "extend" and answered is not None:
             # The promise behind the row is the one that is given more time.
-            events = [(event.kind, event.args) for event in answered.events]
+            events = [(e.kind, {**e.args, "reason": None}) for e in answered.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)
     return Acted(done=True, query_code=told, entry_id=entry_ids[0] if entry_ids else None)
 

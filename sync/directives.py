@@ -9,6 +9,8 @@ from sync.facts import Facts
 from sync.recusal import denied, recuse_staff, seal_to, tell_recused
 from sync.values import CLASSES, SEALED, Level, Place
 
+_KEEPERS = frozenset({"centre_director"})
+
 
 def follow(batch: Batch, facts: Facts, item: Item, directive: Directive) -> None:  # noqa: C901  # one arm each
     """Do what one directive says."""
@@ -20,6 +22,7 @@ def follow(batch: Batch, facts: Facts, item: Item, directive: Directive) -> None
         case lifecycle.Handler(user=user):
             _hand_to(batch, facts, item, user)
         case lifecycle.ClearHandler():
+            _let_go(batch, facts, item, None)
             batch.place(item, Place.duty, None)
             batch.place(item, Place.person, None)
         case lifecycle.Name(user=user):
@@ -53,6 +56,7 @@ def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: st
     if row is None and handler is not None:
         units = sorted(config.user_units.get(handler.id, ()))
         row = config.unit_by_code.get(units[0]) if units else None
+    _let_go(batch, facts, item, None if handler is None else handler.pk)
     batch.place(item, Place.duty, None if row is None else duty_tag(row.pk, assigned=handler is not None))
     batch.place(item, Place.person, None if handler is None else handler.pk)
     if item.doc.klass != SEALED:
@@ -67,11 +71,26 @@ def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: st
 def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
     """Another person of the same unit."""
     handler = facts.config.account_by_id.get(user) if user else None
+    _let_go(batch, facts, item, None if handler is None else handler.pk)
     if item.doc.duty is not None:
         batch.place(item, Place.duty, duty_tag(item.doc.duty // 2, assigned=handler is not None))
     batch.place(item, Place.person, None if handler is None else handler.pk)
     if handler is not None and item.doc.klass == SEALED and facts.config.may_have_cases(handler.pk):
         batch.name(item, handler.pk, facts.namings.get(item.doc.pk, []))
+
+
+def _let_go(batch: Batch, facts: Facts, item: Item, following: int | None) -> None:
+    """Who had a sealed case and has it no longer is no longer named for it, unless he is for another reason."""
+    former, config = item.doc.person, facts.config
+    if former is None or former == following or item.doc.klass != SEALED:
+        return
+    account = config.accounts.get(former)
+    told = {} if account is None else {account.id, account.username}
+    stays = config.roles_at(former, item.doc.cell) & _KEEPERS or config.settings.get("sealed_clerk") in told
+    writes = former == item.doc.author and item.doc.author_since is not None
+    sponsors = account is not None and (item.values.get("sponsor") or {}).get("user") == account.id
+    if not (stays or writes or sponsors):
+        batch.unname(item, former, facts.namings.get(item.doc.pk, []))
 
 
 def reclass(batch: Batch, facts: Facts, item: Item, klass: int) -> None:

@@ -8,13 +8,21 @@ import msgspec
 from sync.batch import Batch, Item
 from sync.cases import queue
 from sync.cases.catalogue import STATUSES
-from sync.cases.escalation import Ack, Firing, Plan
+from sync.cases.escalation import Firing, Plan
 from sync.cases.model import instant_of
 from sync.cases.queue import Row
 from sync.facts import Facts
 
 QUEUE_ACTS = frozenset({"acknowledge", "instruct", "sponsor", "send_back", "extend"})
 _DAY_MS = 86_400_000
+# Whoever leads answers the rows of his level and below; the centre's director and the duty desk answer any.
+_REACH = {
+    "community_leader": 1,
+    "street_leader": 2,
+    "district_leader": 3,
+    "centre_director": 3,
+    "duty_officer": 3,
+}
 _TIMES = frozenset({"promise", "until", "deadline", "due"})
 
 
@@ -84,6 +92,11 @@ def close_met(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:
         put(batch, facts, case, row)
 
 
+def reach_of_roles(roles: frozenset[str]) -> int:
+    """The highest level whose rows somebody with these roles may answer."""
+    return max((_REACH.get(role, 0) for role in roles), default=0)
+
+
 def act_on(
     batch: Batch,
     facts: Facts,
@@ -93,13 +106,14 @@ def act_on(
     *,
     by: str,
     plan: Plan,
+    reach: int,
     row_id: str | None = None,
-) -> tuple[Ack | None, queue.Refused | None]:
-    """What a leader's act does to his row: the acknowledgement it brings, or why it cannot be.
+) -> tuple[queue.Acted | None, queue.Refused | None]:
+    """What a leader's act does to his row and to the clocks, or why it cannot be.
 
-    Without `row_id` it is the highest open row of the case; a case without one is acted on all the same.
+    Without `row_id` it is the highest open row up to the level `reach`; a case without one is acted on all the same.
     """
-    rows = [row for row in rows_of(batch, facts, case) if row.closed_at is None]
+    rows = [row for row in rows_of(batch, facts, case) if row.closed_at is None and row.level <= reach]
     if row_id is not None:
         rows = [row for row in rows_of(batch, facts, case) if row.id == row_id]
     if not rows:
@@ -109,7 +123,7 @@ def act_on(
     if isinstance(acted, queue.Refused):
         return None, acted
     put(batch, facts, case, acted.row)
-    return acted.ack, None
+    return acted, None
 
 
 def _with_instants(args: Mapping[str, Any]) -> dict[str, Any]:

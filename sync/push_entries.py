@@ -102,7 +102,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         "device": caller.device_pk,
         "digest": digest,
     }
-    level = Level.none if case is None else facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
+    level = _level_by(batch, facts, caller, values["case_id"], case)
     if case is None or level < Level.plain:
         item = _waits(batch, caller, row.key, values, place)
     else:
@@ -170,6 +170,20 @@ def _case(batch: Batch, facts: Facts, case_id: str) -> Item | None:
             return item
         key = content.id_bytes(Collection.cases, master)
     return None
+
+
+def _level_by(batch: Batch, facts: Facts, caller: Caller, named: object, case: Item | None) -> Level:
+    """What the writer sees of the case; nothing where he named a merged one that he does not see.
+
+    Else he would learn from the answer that it is there, and where it went.
+    """
+    if case is None:
+        return Level.none
+    if isinstance(named, str) and named != case.id:
+        doc = facts.docs.get((Collection.cases, content.id_bytes(Collection.cases, named)))
+        if doc is None or facts.level(caller.user_pk, doc, batch.opened, batch.closed) == Level.none:
+            return Level.none
+    return facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
 
 
 def _waits(batch: Batch, caller: Caller, key: bytes, values: dict[str, Any], place: dict[str, Any]) -> Item:
@@ -254,7 +268,7 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
         "device": caller.device_pk,
         "digest": digest,
     }
-    level = Level.none if case is None else facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
+    level = _level_by(batch, facts, caller, owner, case)
     if case is None or level < Level.plain:
         item = batch.create(Collection.files, row.key, values, author=caller.user_pk, own=True, **place)
         if isinstance(owner, str):

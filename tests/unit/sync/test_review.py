@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from sync import administration
 from sync.cases.model import instant_of
 from sync.errors import SyncError
 from sync.rows import counter_of
-from tests.unit.sync.district import DAY, HOME, user_id
+from tests.unit.sync.district import DAY, HOME, HOUR, user_id
 
 if TYPE_CHECKING:
     from tests.unit.sync.district import District
@@ -304,3 +305,62 @@ def test_the_kind_of_a_case_under_way_is_not_changed_by_a_phone(district: Distri
     case = district.whole("cases", case_id)
     assert (case["kind"], case["wishes"]) == ("dispute", "要求修好")
     assert district.ledger(case_id)[0]["values"]["loser"] == "consult"
+
+
+def test_who_returns_a_sealed_case_no_longer_sees_it(district: District) -> None:
+    case_id = admitted(district, protection="sealed")
+    district.act("director", case_id, "dispatch", unit="JUSTICE", user=user_id("mediator"))
+    assert "mediator" in district.who_sees(case_id)
+    district.act("mediator", case_id, "return", reason="conflict_of_interest")
+    assert district.who_sees(case_id) == {"an", "clerk", "director"}
+
+
+def test_an_entry_to_a_merged_case_that_its_writer_does_not_see_does_not_tell_where_it_went(
+    district: District,
+) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    loser, master = an.capture()["id"], an.capture()["id"]
+    district.act("director", loser, "recuse", user=user_id("bo"), reason="亲属")
+    district.act("clerk", loser, "merge", master=master)
+    answers = [bo.push("entries", bo.entry(case_id)) for case_id in (loser, bo.new()["id"])]
+    for answer in answers:
+        assert answer["parent_missing"] is True
+        assert "moved_from" not in answer
+        assert answer["case_id"] != master
+
+
+# --- the leaders' queue ----------------------------------------------------------------------------------------------
+
+
+def raised(district: District, level: int) -> str:
+    """A case nobody admits, until it has reached a level."""
+    case_id = str(district.phone("an").capture()["id"])
+    for _ in range(200):
+        if district.whole("cases", case_id)["level"] >= level:
+            return case_id
+        district.now += 6 * HOUR
+        district.tick()
+    raise AssertionError(level)
+
+
+def open_rows(district: District, case_id: str) -> list[dict[str, Any]]:
+    rows = district.rows("escalation", case_pk=district.row("cases", case_id).pk)
+    return [row | json.loads(row["body"]) for row in rows if row["closed_at"] is None]
+
+
+def test_a_leader_answers_no_row_of_a_level_above_his_own(district: District) -> None:
+    case_id = raised(district, 2)
+    district.act("secretary", case_id, "acknowledge", promise=district.now + DAY)
+    rows = open_rows(district, case_id)
+    assert {row["level"] for row in rows if row["state"] == "acked"} == {1}
+    district.act("street", case_id, "acknowledge", promise="2027-12-01T08:00:00+08:00")
+    assert 2 in {row["level"] for row in open_rows(district, case_id) if row["state"] == "acked"}
+
+
+def test_an_extension_granted_on_a_row_extends_the_promise_the_row_is_about(district: District) -> None:
+    case_id = raised(district, 1)
+    row = next(row for row in open_rows(district, case_id) if row["clock"] == "admit")
+    district.act_on_row("secretary", row["id"], "extend", days=5, reason="材料未齐")
+    due = {line["clock"]: line["due_at"] for line in district.whole("cases", case_id)["due"]}
+    assert due["admit"] >= district.now + 4 * DAY
+    assert row["id"] not in {one["id"] for one in open_rows(district, case_id)}
