@@ -17,6 +17,7 @@ from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band
 from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
 from sync.cases.model import category_group
 from sync.children import open_task, write_drafts, write_entry
+from sync.config import OUTSIDE_CODE
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
 from sync.facts import Facts
@@ -196,7 +197,7 @@ def act(
         entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
     )
     before = dict(item.values)
-    done = lifecycle.run_act(before, name, args, actor, lawful, batch.now)
+    done = _unheard_of(facts, name, args) or lifecycle.run_act(before, name, args, actor, lawful, batch.now)
     if isinstance(done, Refused):
         return _refused(batch, entry, done)
     answered = None
@@ -243,6 +244,19 @@ def act(
             events = [(e.kind, {**e.args, "reason": None}) for e in answered.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)
     return Acted(done=True, query_code=told, entry_id=entry_ids[0] if entry_ids else None)
+
+
+def _unheard_of(facts: Facts, name: str, args: Mapping[str, Any]) -> Refused | None:
+    """A place where nobody would find the case again, or a person who is none."""
+    cell = args.get("cell") if name == "set_place" else None
+    if isinstance(cell, str) and cell and cell != OUTSIDE_CODE:
+        row = facts.config.cell_by_code.get(cell)
+        if row is None or row.level != 0 or row.generation != facts.config.generation:
+            return Refused("act_needs", f"没有这个网格:{cell[:64]}", "no such cell", missing=("cell",))
+    user = args.get("user") if name in {"recuse", "lift_recusal"} else None
+    if isinstance(user, str) and user and user not in facts.config.account_by_id:
+        return Refused("act_needs", "没有这个人员", "no such person", missing=("user",))
+    return None
 
 
 def _refused(batch: Batch, entry: Item | None, refusal: Refused) -> Acted:

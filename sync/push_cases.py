@@ -16,6 +16,7 @@ from sync.store import Reader
 from sync.values import CLASSES, Collection, Doc, Level
 
 _NAME = "cases"
+_IDENTIFYING = ("id", "kind", "subject_kind", "owner_id")
 
 
 def load_waiting(reader: Reader, facts: Facts, keys: Sequence[bytes]) -> None:
@@ -288,10 +289,10 @@ def merged_into(
     other = item.doc.device
     _keep_lost_base(batch, facts, row, item, name)
     if is_stale(facts, item.doc, caller, row.w):
-        return _merge_stale(batch, row, item, mine)
+        return _merge_stale(batch, row, item, mine, name)
     merged = merge(
         name,
-        row.base,
+        _base_of(name, row, mine),
         mine,
         theirs,
         same_device=lambda field: _succeeds(facts, doc, caller, row, field),
@@ -335,9 +336,21 @@ def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: 
         batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, other=None)
 
 
-def _merge_stale(batch: Batch, row: PushRow, item: Item, mine: Mapping[str, Any]) -> frozenset[str]:
+def _base_of(name: str, row: PushRow, mine: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the phone says it started from, as far as it can have been; an older app may hold odder things."""
+    if row.base is None:
+        return None
+    known = {field: mine[field] for field in _IDENTIFYING if field in mine}
+    return checked(name, {**row.base, **known}).values | {
+        field: row.base[field] for field in ("kind", "subject_kind") if isinstance(row.base.get(field), str)
+    }
+
+
+def _merge_stale(
+    batch: Batch, row: PushRow, item: Item, mine: Mapping[str, Any], name: str
+) -> frozenset[str]:
     """A late older write fills what nobody has touched since; it never goes over a newer value."""
-    base = row.base or {}
+    base = _base_of(name, row, mine) or {}
     changed: dict[str, Any] = {}
     for field, value in mine.items():
         theirs = item.values.get(field)

@@ -13,7 +13,7 @@ from sync import administration
 from sync.cases.model import instant_of
 from sync.errors import SyncError
 from sync.rows import counter_of
-from tests.unit.sync.district import DAY, HOME, HOUR, user_id
+from tests.unit.sync.district import DAY, FIRST, HOME, HOUR, user_id
 
 if TYPE_CHECKING:
     from tests.unit.sync.district import District
@@ -364,3 +364,36 @@ def test_an_extension_granted_on_a_row_extends_the_promise_the_row_is_about(dist
     due = {line["clock"]: line["due_at"] for line in district.whole("cases", case_id)["due"]}
     assert due["admit"] >= district.now + 4 * DAY
     assert row["id"] not in {one["id"] for one in open_rows(district, case_id)}
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        {"parties": 5, "signals": "x", "location": 3, "prior_channels": {"a": 1}},
+        {"parties": [{"alias": "甲"}], "title": ["甲"], "kind": 5},
+        {"parties": [None], "also_cells": [1], "signals": [{"a": 1}]},
+    ],
+)
+def test_an_odd_base_is_the_matter_of_its_row(district: District, base: dict[str, Any]) -> None:
+    an = district.phone("an")
+    case = an.capture(parties=[{"id": "p1", "alias": "甲"}], signals=["weapon"])
+    changes = {"parties": [{"id": "p1", "alias": "乙"}], "signals": ["drink"], "title": "四楼漏水"}
+    answer = an.push("cases", case | changes | {"w": an.next_w()}, base=base)
+    assert answer["title"] == "四楼漏水"
+
+
+@pytest.mark.parametrize("cell", ["nowhere", FIRST])
+def test_a_case_is_not_put_where_nobody_would_find_it(district: District, cell: str) -> None:
+    case_id = district.phone("an").capture()["id"]
+    answer = act_by_phone(district, "clerk", case_id, "set_place", cell=cell)
+    assert (answer["body"]["outcome"], answer["body"]["reason"]) == ("refused", "act_needs")
+    assert district.whole("cases", case_id)["cell"] == HOME
+
+
+def test_nobody_is_recused_who_is_no_person(district: District) -> None:
+    case_id = district.phone("an").capture()["id"]
+    assert (
+        act_by_phone(district, "clerk", case_id, "recuse", user="x", reason="亲属")["body"]["outcome"]
+        == "refused"
+    )
+    assert "recused" not in district.whole("cases", case_id)
