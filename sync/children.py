@@ -5,7 +5,7 @@ from typing import Any
 
 from sync import content
 from sync.batch import Batch, Item
-from sync.cases.lifecycle import Done
+from sync.cases.lifecycle import Done, TaskDraft
 from sync.entry_classes import class_of, taken
 from sync.facts import Facts
 from sync.merge import same
@@ -24,16 +24,8 @@ def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: 
         for draft in done.entries
     ]
     for task in done.tasks:
-        open_task(
-            batch,
-            facts,
-            item,
-            task.type,
-            role=task.role,
-            user=task.user,
-            due=task.due,
-            text=task.text,
-        )
+        for user in _whose(facts, item, task):
+            open_task(batch, facts, item, task.type, role=task.role, user=user, due=task.due, text=task.text)
     asked = any(draft.type == "follow_up" for draft in done.entries)
     for kind in done.close_tasks:
         # a follow-up does one round of the plan; filing, merging and opening again end what is left of it
@@ -44,6 +36,14 @@ def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: 
             args = {"id": item.id, **notice.args}
             batch.notice(account.pk, account.id, notice.kind, notice.code, args, of_case=item)
     return ids
+
+
+def _whose(facts: Facts, item: Item, task: TaskDraft) -> list[str | None]:
+    """For whom a task is: a person, those of the handling unit in a role, else the cell (None)."""
+    if task.user is not None or task.to_cell or task.role is None or item.doc.duty is None:
+        return [task.user]
+    people = facts.config.unit_members(item.doc.duty // 2, frozenset({task.role}))
+    return [facts.config.accounts[pk].id for pk in people if pk in facts.config.accounts] or [None]
 
 
 def write_entry(

@@ -16,7 +16,7 @@ from sync.entry_classes import class_of
 from sync.facts import Facts
 from sync.merge import same
 from sync.pull import Caller
-from sync.push_cases import aside, claims, is_duplicate, keep_rest
+from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
 from sync.rows import PushRow
 from sync.values import Collection, Doc, Level
 
@@ -234,11 +234,30 @@ def _master(batch: Batch, facts: Facts, user_pk: int | None, wanted: object) -> 
     return batch.take(doc) if level == Level.full else None
 
 
+def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> None:
+    """What was heard in a voice note is written down later: the transcript is merged, what the file is stays."""
+    whole = facts.level(caller.user_pk, doc, batch.opened, batch.closed) == Level.full
+    if not whole or row.fault is not None or row.doc.get("_deleted") is True:
+        _again(batch, facts, caller, row, doc, "files")
+        return
+    if is_duplicate(facts, doc, row, "files"):
+        return
+    result = checked("files", row.doc)
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", doc.collection)
+        return
+    item = batch.take(doc)
+    if result.rest:
+        keep_rest(batch, facts, row, item, result.rest)
+    if merged_into(batch, facts, caller, row, item, result.values, "files"):
+        restamp(batch, facts, item, row, result.values, caller)
+
+
 def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     """PU3 for the record of a file; the bytes travel apart."""
     doc = _known(batch, facts, Collection.files, row)
     if doc is not None:
-        _again(batch, facts, caller, row, doc, "files")
+        _edit_file(batch, facts, caller, row, doc)
         return
     if row.fault is not None or row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.files)

@@ -397,3 +397,31 @@ def test_nobody_is_recused_who_is_no_person(district: District) -> None:
         == "refused"
     )
     assert "recused" not in district.whole("cases", case_id)
+
+
+def test_what_was_heard_in_a_voice_note_is_written_down_by_another(district: District) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    case_id = an.capture()["id"]
+    file = {
+        "id": district.chance.uuid7(district.now),
+        "owner_id": case_id,
+        "kind": "voice",
+        "transcript_state": "wanted",
+        "w": an.next_w(),
+    }
+    an.push("files", file)
+    master = bo.pull("files")[file["id"]]
+    heard = {"transcript": "水从三楼来", "transcript_state": "done", "kind": "photo", "w": bo.next_w()}
+    answer = bo.push("files", master | heard, base=master)
+    assert (answer["transcript"], answer["transcript_state"]) == ("水从三楼来", "done")
+    assert answer["kind"] == "voice"
+    assert [line["values"]["loser"] for line in district.ledger(file["id"], "files")] == ["photo"]
+
+
+def test_the_task_to_accept_is_the_handling_unit_s_not_the_cell_s(district: District) -> None:
+    case_id = admitted(district)
+    district.act("dispatcher", case_id, "dispatch", unit="JUSTICE")
+    assert "accept_due" in str(district.phone("manager").pull("tasks"))
+    assert "accept_due" not in str(district.phone("bo").pull("tasks"))
+    district.act("manager", case_id, "accept")
+    assert all(task.get("closed_at") for task in district.tasks_of(case_id, "accept_due"))
