@@ -717,6 +717,9 @@ class History:
         self._expect_number(before, f"entry {key[-4:]}")
         entry = Entry(key, phone.user, n, TYPES[doc["type"]], doc["case_id"])
         case = self._master(doc["case_id"])
+        named = self.oracle.cases.get(doc["case_id"])
+        if named is not case and self.oracle.level(phone.user, "cases", doc["case_id"], n) == NONE:
+            case = None  # he is not told that a case he does not see was merged, nor into which
         if case is not None and self.oracle.case_level(phone.user, case, n) >= LEAD:
             entry.case, entry.link = case.id, n
         else:

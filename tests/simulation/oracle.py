@@ -228,6 +228,7 @@ class Oracle:
 
     def hand_to(self, case: Case, unit: str | None, user: str | None, n: int) -> None:
         """A unit has the case until one person of it does; with neither, nobody handles it."""
+        self._let_go(case, user, n)
         wanted = {("duty", unit)} if unit and not user else set()
         wanted |= {("person", user)} if user else set()
         for kind in ("duty", "person"):
@@ -249,10 +250,19 @@ class Oracle:
             for user in self.keepers(case, n):
                 self.open_for(case.named, user, n)
 
-    def keepers(self, case: Case, n: int) -> set[str]:
-        """Who is named when a case is sealed: the centre's director, the author while in it, the handler."""
+    def _let_go(self, case: Case, following: str | None, n: int) -> None:
+        """Who had a sealed case and has it no longer is not named any more, unless for another reason."""
+        place = case.open_place("person")
+        if place is None or case.klass != SEALED or place.tag[1] == following:
+            return
+        author = case.open_place("author")
+        if place.tag[1] not in self.directors(case, n) and (author is None or author.tag[1] != place.tag[1]):
+            self.close_for(case.named, place.tag[1], n)
+
+    def directors(self, case: Case, n: int) -> set[str]:
+        """Who directs the centre that has the case's cell."""
         cell = case.open_place("cell")
-        keepers = {
+        return {
             grant.user
             for grant in self.grants
             if grant.role == "centre_director"
@@ -260,7 +270,11 @@ class Oracle:
             and cell
             and self._meets(grant, *cell.tag, n)
         }
-        return keepers | {place.tag[1] for kind in ("author", "person") if (place := case.open_place(kind))}
+
+    def keepers(self, case: Case, n: int) -> set[str]:
+        """Who is named when a case is sealed: the centre's director, the author while in it, the handler."""
+        open_places = [place for kind in ("author", "person") if (place := case.open_place(kind))]
+        return self.directors(case, n) | {place.tag[1] for place in open_places}
 
     def erase(self, case: Case, n: int) -> None:
         case.gone = n
