@@ -10,7 +10,7 @@ from sync.facts import Facts
 from sync.pull import Caller
 from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
 from sync.rows import PushRow
-from sync.values import Collection, Doc, Level
+from sync.values import Collection, Doc, Level, Place
 
 _GRID_ROLES = frozenset({"grid_worker", "grid_leader", "grid_assistant"})
 
@@ -58,6 +58,11 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         item = _may_edit(batch, facts, caller, row, doc, "visits")
         if item is not None:
             _merge(batch, facts, caller, row, item, "visits")
+            home = _household_cell(facts, item.values.get("household_id"))
+            if "household_id" in item.old and home is not None and home in facts.config.cells:
+                # It was another home: the visit lies where that one does.
+                batch.place(item, Place.cell, home)
+                batch.set(item, {"cell": facts.config.cells[home].code})
         return
     if row.fault is not None or row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.visits)

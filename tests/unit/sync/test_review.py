@@ -12,8 +12,9 @@ from server.console.shown import ledger_of
 from sync import administration
 from sync.cases.model import instant_of
 from sync.errors import SyncError
+from sync.homes_work import add_households
 from sync.rows import counter_of
-from tests.unit.sync.district import DAY, FIRST, HOME, HOUR, user_id
+from tests.unit.sync.district import DAY, FAR, FIRST, HOME, HOUR, user_id
 
 if TYPE_CHECKING:
     from tests.unit.sync.district import District
@@ -425,3 +426,21 @@ def test_the_task_to_accept_is_the_handling_unit_s_not_the_cell_s(district: Dist
     assert "accept_due" not in str(district.phone("bo").pull("tasks"))
     district.act("manager", case_id, "accept")
     assert all(task.get("closed_at") for task in district.tasks_of(case_id, "accept_due"))
+
+
+def test_a_visit_put_right_to_another_home_lies_in_that_home_s_cell(district: District) -> None:
+    an = district.phone("an")
+    near, far = district.commit(add_households([{"cell": HOME}, {"cell": FAR}]))
+    visit = {
+        "id": district.chance.uuid7(district.now),
+        "subject_kind": "household",
+        "household_id": near,
+        "at": district.now,
+        "w": an.next_w(),
+    }
+    master = an.push("visits", visit)
+    bo = district.phone("bo")
+    assert visit["id"] in bo.pull("visits")
+    answer = an.push("visits", master | {"household_id": far, "w": an.next_w()}, base=master)
+    assert answer["cell"] == FAR
+    assert visit["id"] not in bo.pull("visits")
