@@ -348,9 +348,9 @@ class History:
         self.oracle = deepcopy(self.backup.oracle)
         self.areas = dict(self.backup.areas)
         self.requests.clear()
-        held = json.dumps(
-            [[copy.whole(0) for copy in phone.copies.values()] for phone in self.phones.values()]
-        )
+        copies = [copy for phone in self.phones.values() for copy in phone.copies.values()]
+        # An own text that no server has acknowledged, its writer may replace before anybody else has it.
+        held = json.dumps([doc for copy in copies for doc in copy.whole(copy.meta, 0)])
         for number, token in self.tokens.items():
             # what was acknowledged and lives on in the backup or on some phone must not be lost
             token.stored = token.stored and f"Q{number}Q" in self.backup.kept + held

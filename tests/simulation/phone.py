@@ -57,16 +57,17 @@ class Copy:
             rows.append(row)
         return rows
 
-    def whole(self, number: int) -> list[Document]:
+    @staticmethod
+    def whole(documents: dict[str, Document], number: int) -> list[Document]:
         """Documents held in full with a version above `number`."""
-        held = [doc for doc in self.fork.values() if not doc["_deleted"] and doc.get("v", 0) > number]
+        held = [doc for doc in documents.values() if not doc["_deleted"] and doc.get("v", 0) > number]
         return [
             doc for doc in held if ("captured_at" in doc or "type" in doc) and "parties_masked" not in doc
         ]
 
     def lost_since(self, number: int) -> list[Document]:
         """What a restored server may never have seen, as rows without a base."""
-        return [{"newDocumentState": deepcopy(doc)} for doc in self.whole(number)]
+        return [{"newDocumentState": deepcopy(doc)} for doc in self.whole(self.fork, number)]
 
     def begin_again(self, gone: list[str]) -> None:
         """After a restore: what the server does not give goes, and everything is asked for from the beginning."""
