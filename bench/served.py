@@ -49,7 +49,9 @@ def prepare(settings: Settings) -> list[tuple[float, float]]:
             return writer.submit_blocking(work)
 
         do(adm.activate_generation(do(adm.add_generation(layer))))
-        while do(regrid_work()).after is not None:  # cases follow a new edition: not while something is measured
+        while (
+            do(regrid_work()).after is not None
+        ):  # cases follow a new edition: not while something is measured
             pass
         names = adm.UnitRecord.__struct_fields__
         do(

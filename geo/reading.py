@@ -151,7 +151,9 @@ def _named_crs(document: dict[str, Any]) -> str | None:
 
 def _with_parents(fields: Fields, features: list[_Feature]) -> Fields:
     """The fields with parents filled in for a file whose codes do not tell them."""
-    if fields.parents or all(len(feature.code) == CODE_DIGITS and feature.code.isdigit() for feature in features):
+    if fields.parents or all(
+        len(feature.code) == CODE_DIGITS and feature.code.isdigit() for feature in features
+    ):
         return fields
     for usual in USUAL_PARENTS:
         if all(field in feature.properties for feature in features for field in usual):

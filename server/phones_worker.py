@@ -148,7 +148,8 @@ def entry(chance: random.Random, mark: str, now: int, case_id: str) -> Document:
     """A note or a call, written on a case."""
     text = f"{chance.choice(_NOTES)}({mark})"
     if chance.random() < 0.7:
-        kind, body = "note", {"text": text}
+        kind = "note"
     else:
-        kind, body = "contact_attempt", {"how": "phone", "reached": True, "text": text}
+        kind = "contact_attempt"
+    body: Document = {"text": text} if kind == "note" else {"how": "phone", "reached": True, "text": text}
     return {"id": uuid7(chance, now), "case_id": case_id, "type": kind, "at": now, "body": body}
