@@ -344,6 +344,8 @@ class History:
         for phone in self.phones.values():
             for name in list(phone.pushes):
                 phone.end_push(name, lost=True)
+            for name in list(phone.loops):
+                phone.write_pages(name)  # what had come from the lost history counts as had
         self.n = self.world.restore(self.backup.file)
         self.oracle = deepcopy(self.backup.oracle)
         self.areas = dict(self.backup.areas)
