@@ -147,9 +147,6 @@ def visit(chance: random.Random, mark: str, now: int, household: str | None) -> 
 def entry(chance: random.Random, mark: str, now: int, case_id: str) -> Document:
     """A note or a call, written on a case."""
     text = f"{chance.choice(_NOTES)}({mark})"
-    if chance.random() < 0.7:
-        kind = "note"
-    else:
-        kind = "contact_attempt"
+    kind = "note" if chance.random() < 0.7 else "contact_attempt"
     body: Document = {"text": text} if kind == "note" else {"how": "phone", "reached": True, "text": text}
     return {"id": uuid7(chance, now), "case_id": case_id, "type": kind, "at": now, "body": body}

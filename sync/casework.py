@@ -146,10 +146,22 @@ def household_cell(facts: Facts, household_id: Any) -> int | None:
 
 def roles_on(facts: Facts, user_pk: int, item: Item) -> frozenset[str]:
     """The roles of a person that count on this very case: at its cell, or at a unit that handles it."""
+    return facts.config.roles_at(user_pk, item.doc.cell, units=_units_of(facts, item))
+
+
+def _units_of(facts: Facts, item: Item) -> list[int]:
     units = [item.doc.duty // 2] if item.doc.duty is not None else []
     helpers = (item.values.get("handler") or {}).get("helpers") or []
-    units += [row.pk for code in helpers if (row := facts.config.unit_by_code.get(code)) is not None]
-    return facts.config.roles_at(user_pk, item.doc.cell, units=units)
+    return units + [row.pk for code in helpers if (row := facts.config.unit_by_code.get(code)) is not None]
+
+
+def _handling_roles(facts: Facts, user_pk: int, item: Item, roles: frozenset[str]) -> frozenset[str] | None:
+    """The roles that count for the unit's own acts: at the unit that has the case, or of the person who has it."""
+    if item.doc.duty is None and item.doc.person is None:
+        return None
+    if item.doc.person == user_pk:
+        return roles | facts.config.roles(user_pk)
+    return facts.config.roles_at(user_pk, None, units=_units_of(facts, item)) | (roles & {"centre_director"})
 
 
 def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
@@ -157,9 +169,11 @@ def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
     if user_pk is None:
         return lifecycle.SYSTEM
     account = facts.config.accounts[user_pk]
+    roles = roles_on(facts, user_pk, item)
     return Actor(
         user=account.id,
-        roles=roles_on(facts, user_pk, item),
+        roles=roles,
+        handling=_handling_roles(facts, user_pk, item, roles),
         is_handler=item.doc.person == user_pk,
         is_author=item.doc.writer == user_pk,
     )

@@ -12,6 +12,7 @@ from sync.cases.escalation import Firing, Plan
 from sync.cases.model import instant_of
 from sync.cases.queue import Row
 from sync.facts import Facts
+from sync.values import SEALED
 
 QUEUE_ACTS = frozenset({"acknowledge", "instruct", "sponsor", "send_back", "extend"})
 _DAY_MS = 86_400_000
@@ -56,7 +57,8 @@ def put(batch: Batch, facts: Facts, case: Item, row: Row) -> None:
 def open_for(batch: Batch, facts: Facts, case: Item, firing: Firing, plan: Plan) -> Row | None:
     """The row a firing opens, or the open one it reminds of; None where it opens nothing."""
     handler = (case.values.get("handler") or {}).get("unit")
-    unit = facts.config.unit_by_code.get(handler) if handler else None
+    # The row of a sealed case is read by leaders who may not know who has it.
+    unit = facts.config.unit_by_code.get(handler) if handler and case.doc.klass != SEALED else None
     row = queue.open_row(
         firing,
         plan,

@@ -13,8 +13,10 @@ from msgspec import Struct, structs
 from sync import casework, content, placing
 from sync.administration import REGRID, new_batch
 from sync.batch import Batch, Item, status_number
+from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.commit import Context, Work, audit_row, write
+from sync.config import Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
@@ -23,7 +25,8 @@ from sync.values import Collection, Doc, Named, Place
 
 CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
 _DAY_MS = 86_400_000
-VERIFY_AFTER_MS = 2 * _DAY_MS
+VERIFY_AFTER_DAYS = 2  # working days of the district's office calendar
+_OFFICE = "office"
 
 
 class Moved(Struct, frozen=True):
@@ -154,7 +157,7 @@ def _erase(batch: Batch, item: Item) -> None:
 
 
 def verify_unsampled(limit: int = CHUNK) -> Work[int]:
-    """Settled on the spot, not drawn for the sample, two days ago: the system verifies. Value: how many.
+    """Settled on the spot, not drawn for the sample, two working days ago: the system verifies. Value: how many.
 
     At most `limit`; those that wait for a person are passed over, however many they are.
     """
@@ -174,7 +177,11 @@ def verify_unsampled(limit: int = CHUNK) -> Work[int]:
                 break
             after = rows[-1]["pk"]
             docs = tx.documents_by_pk([row["pk"] for row in rows])
-            due = [doc for doc in docs if _waits_for_nobody(content.whole(doc, context.keys), context.now)]
+            due = [
+                doc
+                for doc in docs
+                if _waits_for_nobody(facts.config, content.whole(doc, context.keys), context.now)
+            ]
             load_cases(tx, facts, facts.learn(due))
             for doc in due[: limit - done]:
                 done += casework.act(batch, facts, batch.take(doc), "verify", {}, user_pk=None).done
@@ -184,8 +191,13 @@ def verify_unsampled(limit: int = CHUNK) -> Work[int]:
     return work
 
 
-def _waits_for_nobody(case: Mapping[str, Any], now: int) -> bool:
+def _waits_for_nobody(config: Config, case: Mapping[str, Any], now: int) -> bool:
     """Whether a settled case was settled on the spot, long enough ago, and not drawn for a person to look at."""
     track = case.get("track") or {}
     since = case.get("resolved_at") or case.get("received_at") or now
-    return bool(track.get("on_spot")) and not track.get("sample") and now - since >= VERIFY_AFTER_MS
+    if not track.get("on_spot") or track.get("sample"):
+        return False
+    office = config.calendars.get(_OFFICE)
+    return now >= (
+        since + VERIFY_AFTER_DAYS * _DAY_MS if office is None else add(office, since, VERIFY_AFTER_DAYS, "wd")
+    )

@@ -70,10 +70,15 @@ def find_act(case: Mapping[str, Any], act: str) -> Act | None:
 
 
 class Actor(Struct, frozen=True):
-    """Who acts. `roles` are those that count on this very case; a timer acts as `system`."""
+    """Who acts. `roles` are those that count on this very case; a timer acts as `system`.
+
+    handling: the roles that count for the unit's own acts (`accept` to `close`) once a unit or a person has the case;
+        None while nobody has it, then they are the same.
+    """
 
     user: str
     roles: frozenset[str] = frozenset()
+    handling: frozenset[str] | None = None
     device: str | None = None
     is_handler: bool = False
     is_author: bool = False

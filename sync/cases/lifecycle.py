@@ -7,6 +7,8 @@ is what it needs given, and then what follows. Nothing is changed: the answer sa
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import structs
+
 from sync.cases import effects_any, effects_closing, effects_intake, effects_mediation
 from sync.cases.acting import Acting, Effect, begin_acting
 from sync.cases.acts import (
@@ -101,9 +103,20 @@ def _status_legal(rule: Act, status: str) -> bool:
     return not rule.from_ or status in rule.from_
 
 
+# What only the unit or person that has the case does: a worker of its cell does not sign for another's dispatch.
+HANDLING_ACTS: Final = frozenset(
+    {
+        "accept", "return", "begin", "session", "suspend", "resume", "agree", "settle", "perform", "breach", "fail",
+        "close", "remediate",
+    }
+)  # fmt: skip
+
+
 def _permitted(rule: Act, actor: Actor) -> bool:
     if actor.system:
         return "system" in rule.who
+    if rule.act in HANDLING_ACTS and actor.handling is not None:
+        actor = structs.replace(actor, roles=actor.handling)
     if not actor.roles and not actor.is_author and not actor.is_handler:
         return False
     return (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sync.cases.calendars import add, parse_calendar
+from sync.cases.catalogue import DATA
 from sync.commit import commit_group
 from sync.firing import nearest_due, tick_work
 from sync.upkeep import verify_unsampled
@@ -189,9 +191,12 @@ def test_an_erased_case_fires_no_more(district: District) -> None:
 def test_a_settlement_that_was_not_drawn_is_verified_by_the_system_after_two_days(district: District) -> None:
     district.chance.sample = 99
     case = district.phone("an").capture(on_spot={"how": "当面说和", "both_content": True})
-    district.now += 2 * DAY - 1
+    received = district.now
+    due = add(parse_calendar((DATA / "calendar_weekdays.toml").read_text("utf-8")), received, 2, "wd")
+    assert due > received + 2 * DAY  # to the close of the second working day after
+    district.now = due - 1
     assert district.commit(verify_unsampled()) == 0
-    district.now += 1
+    district.now = due
     assert district.commit(verify_unsampled()) == 1
     assert district.commit(verify_unsampled()) == 0
     assert district.whole("cases", case["id"])["status"] not in {"settled", "submitted"}
