@@ -34,13 +34,13 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if doc is None:
         _capture(batch, facts, caller, row)
         return
-    level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if is_duplicate(facts, doc, row, _NAME):
-        if facts.restored is not None and doc.gone is None and level == Level.full:
+        if facts.restored is not None and doc.gone is None:
             # What was handed in again without its base comes once more with it, as an ordinary push.
             _keep_lost_base(batch, facts, row, batch.take(doc), _NAME)
         return
     # PU8: who sees nothing, or not everything, does not write; what he sent is kept.
+    level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if doc.gone is not None or level == Level.none:
         aside(batch, facts, caller, row, "out_of_scope", Collection.cases)
         return

@@ -476,7 +476,8 @@ def test_17_an_edit_over_a_lost_base_keeps_what_the_base_had(story: Story, numbe
     story.ends_well()
 
 
-def test_17_b_a_lost_base_is_kept_though_its_edit_was_handed_in_without_it(story: Story) -> None:
+@pytest.mark.parametrize("then", ["nothing", "moved away"])
+def test_17_b_a_lost_base_is_kept_though_its_edit_was_handed_in_without_it(story: Story, then: str) -> None:
     an, _, (case,) = held_by_an(story, 1)
     story.back_up()
     story.edit(an, case.id, "description")
@@ -485,6 +486,8 @@ def test_17_b_a_lost_base_is_kept_though_its_edit_was_handed_in_without_it(story
     story.restore()
     story.edit(an, case.id, "description")  # the former text stands in the copy of the master alone
     story.pull(an)  # another epoch: handed in again, without a base
+    if then == "moved away":
+        story.move(story.oracle.cases[case.id], THERE)
     story.push(an)
     story.ends_well()
 
