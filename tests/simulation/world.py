@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import random
@@ -111,7 +112,9 @@ def quick_folder() -> Path:
 @cache
 def _template() -> Path:
     """A district with cells, units and four people, made once a process and copied for each seed."""
-    path = quick_folder() / "template.db"
+    folder = quick_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "template.db"
     store = SqlStore.sqlite(path)
     populate(store)
     with store.engine.connect() as connection:
