@@ -29,7 +29,7 @@ test: ## set up what is needed and run every check and test
 	@$(SETUP) all
 	@$(MAKE) --no-print-directory lint
 	cd web && npm run --silent check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: ## style, types and import contracts of the Python code
 	$(BIN)/ruff check .

@@ -115,6 +115,10 @@ def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
     tx.insert("waiting", batch.waiting)
     if batch.linked:
         tx.update("waiting", {"entry_pk": batch.linked}, {"linked": True})
+        found = [item.id for item in batch.items.values() if item.doc.pk in batch.linked]
+        tx.update(
+            "quarantine", {"doc_id": found, "reason": "case_missing", "state": "open"}, {"state": "linked"}
+        )
     tx.insert("ledger", batch.ledger)
     tx.insert("quarantine", batch.quarantine)
     tx.insert("query_code", batch.query_codes)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from sync import content, push_cases, push_entries, push_others
 from sync.batch import Batch
@@ -60,7 +60,9 @@ def parse(collection: int, body: bytes) -> list[PushRow]:
         raise BatchTooLarge
     try:
         sent = _decode_rows(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        return _flattened(collection, body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         try:
             sent = _decode_rows(_mended(body))
         except (ValueError, RecursionError) as error:
@@ -68,6 +70,54 @@ def parse(collection: int, body: bytes) -> list[PushRow]:
     if len(sent) > ROWS_MAX:
         raise BatchTooLarge
     return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
+
+
+def _flattened(collection: int, body: bytes) -> list[PushRow]:
+    """PU9 for a row so deep that no parser goes down to its end: the batch is read without what lies too deep.
+
+    The row itself is then found too deep, and kept with the bytes it came with.
+    """
+    flat, slices = _cut(body)
+    try:
+        rows = parse(collection, flat)
+    except RecursionError:  # pragma: no cover  # nothing deep is left
+        rows = []
+    if len(rows) != len(slices):
+        raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed")
+    return [
+        structs.replace(row, raw=whole) if row.fault == "row_too_deep" else row
+        for row, whole in zip(rows, slices, strict=True)
+    ]
+
+
+def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
+    """The body with null for whatever is nested deeper than any good row, and each row's bytes as they came."""
+    deepest = DEPTH_MAX + 4  # the array, the row, and a level more than a document may have
+    flat = bytearray()
+    slices: list[bytes] = []
+    depth = start = 0
+    quoted = escaped = False
+    for place, byte in enumerate(body):
+        if quoted:
+            escaped, ended = byte == 0x5C and not escaped, byte == 0x22 and not escaped
+            quoted = not ended
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"{[":
+            depth += 1
+            if depth == 2:
+                start = place
+            elif depth == deepest + 1:
+                flat += b"null"
+        elif byte in b"}]":
+            depth -= 1
+            if depth == 1:
+                slices.append(body[start : place + 1])
+            elif depth == deepest:
+                continue
+        if depth <= deepest:
+            flat.append(byte)
+    return bytes(flat), slices
 
 
 def _mended(body: bytes) -> bytes:

@@ -104,7 +104,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     }
     level = _level_by(batch, facts, caller, values["case_id"], case)
     if case is None or level < Level.plain:
-        item = _waits(batch, caller, row.key, values, place)
+        item = _waits(batch, caller, row, values, place)
     else:
         if case.id != values["case_id"]:
             values["moved_from"], values["case_id"] = values["case_id"], case.id
@@ -186,12 +186,17 @@ def _level_by(batch: Batch, facts: Facts, caller: Caller, named: object, case: I
     return facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
 
 
-def _waits(batch: Batch, caller: Caller, key: bytes, values: dict[str, Any], place: dict[str, Any]) -> Item:
-    """No case that this author may see: the entry has a place of its own until one comes."""
+def _waits(batch: Batch, caller: Caller, row: PushRow, values: dict[str, Any], place: dict[str, Any]) -> Item:
+    """No case that this author may see: the entry has a place of its own until one comes.
+
+    It may never come, or never again be the author's to see: what was written is put before the centre at once.
+    """
     values["parent_missing"] = True
-    item = batch.create(Collection.entries, key, values, author=caller.user_pk, own=True, **place)
+    item = batch.create(Collection.entries, row.key, values, author=caller.user_pk, own=True, **place)
     wanted = content.id_bytes(Collection.cases, str(values["case_id"]))
     batch.waiting.append({"entry_pk": item.doc.pk, "case_id": wanted, "linked": False})
+    payload = {"new": row.doc, "base": row.base}
+    batch.keep("case_missing", payload, collection=Collection.entries, doc_id=item.id, w=row.mark)
     return item
 
 

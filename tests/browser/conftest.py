@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60  # seconds until a server that does not answer counts as hanging
 
 
-@pytest.fixture(scope="session")
+# Only as long as this module's tests run: Playwright keeps an event loop in the thread, and no other test of the worker
+# could run one of its own. `--dist loadgroup` keeps the tests together.
+@pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # as root, Chromium has no sandbox to run in

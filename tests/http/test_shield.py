@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,9 +124,12 @@ def test_figures_want_the_token_where_one_is_set(settings: Settings) -> None:
 
 
 def test_a_log_line_holds_no_path_no_query_and_no_token(
-    served: Served, caplog: pytest.LogCaptureFixture
+    served: Served, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
 ) -> None:
     caplog.set_level("INFO", logger="wangge.requests")
+    log = logging.getLogger("wangge.requests")
+    log.addHandler(caplog.handler)  # whatever an earlier test made of the root logger
+    request.addfinalizer(lambda: log.removeHandler(caplog.handler))
     served.add_person("wang", "grid_worker")
     headers = served.bearer("wang")
     served.client.get("/api/v1/devices?name=李某某", headers=headers)

@@ -217,3 +217,19 @@ def test_too_many_rows_store_nothing(district: District) -> None:
     with pytest.raises(BatchTooLarge):
         an.push_bytes("cases", json.dumps([{"newDocumentState": {}}] * 1001).encode())
     assert district.documents("cases") == []
+
+
+def test_a_row_deeper_than_any_parser_goes_is_kept_whole_and_blocks_nobody(district: District) -> None:
+    an = district.phone("an")
+    good, deep = an.new(), an.new()
+    well = '{"a":' * 5000 + '"底\\"[{"' + "}" * 5000
+    rows = [
+        json.dumps({"newDocumentState": good}),
+        json.dumps({"newDocumentState": deep})[:-2] + f',"x":{well}}}}}',
+    ]
+    answers = an.push_bytes("cases", f"[{','.join(rows)}]".encode())
+    assert answers[good["id"]]["title"] == good["title"]
+    assert [issue["code"] for issue in answers[deep["id"]]["issues"]] == ["unusable"]
+    (kept,) = district.kept_aside(doc_id=deep["id"])
+    assert kept["reason"] == "row_too_deep"
+    assert kept["content"]["new"]["raw"] == rows[1]

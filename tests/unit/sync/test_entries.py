@@ -251,3 +251,20 @@ def test_a_file_hangs_on_its_case_like_an_entry(district: District) -> None:
     assert sent["id"] in district.phone("bo").pull("files")
     district.act("clerk", case["id"], "set_place", cell=FAR)
     assert district.phone("bo").pull("files") == {}
+
+
+def test_what_waits_for_its_case_stands_before_the_centre_until_it_is_found(district: District) -> None:
+    """A case that was there but out of sight may never come: nobody would ever look for the entry."""
+    an, cui = district.phone("an"), district.phone("cui")
+    case = an.new()
+    cui.push("entries", cui.entry(case["id"], body={"text": "两家又吵了"}))
+    (kept,) = district.kept_aside()
+    assert (kept["reason"], kept["state"]) == ("case_missing", "open")
+    assert kept["content"]["new"]["body"]["text"] == "两家又吵了"
+    bo = district.phone("bo")
+    note = bo.entry(case["id"], body={"text": "已劝开"})
+    bo.push("entries", note)
+    an.push("cases", case)
+    states = {row["doc_id"]: row["state"] for row in district.rows("quarantine")}
+    assert sorted(states.values()) == ["linked", "open"]
+    assert states[note["id"]] == "linked"
