@@ -138,6 +138,20 @@ class Batch:
         elif collection in _OWN_KEY or collection in {Collection.entries, Collection.files}:
             fresh = NewKey(self.keys, self.chance)
             dek = fresh.wrapped
+        if parent is None and of_case is None and not own:
+            status, code = (
+                (status_number(values.get("status")), values.get("code"))
+                if collection == Collection.cases
+                else (None, None)
+            )
+            # The common case, by position: naming thirty fields costs more than filling them.
+            doc = Doc(
+                pk, collection, key, n, n, None, n,
+                cell, None if cell is None else n, None, None, person, None if person is None else n,
+                author, None if author is None else n, klass, n, writer, entry_class, None, None, None,
+                False, w, device, digest, status, code, dek, b"", None,  # the column `history`
+            )  # fmt: skip
+            return self._made(collection, key, doc, values, fresh)
         up = parent.doc if parent is not None else None
         follows = of_case.doc if of_case is not None else up
         doc = Doc(
@@ -173,6 +187,11 @@ class Batch:
             clear=b"",
             sealed=None,
         )
+        return self._made(collection, key, doc, values, fresh)
+
+    def _made(
+        self, collection: int, key: bytes, doc: Doc, values: dict[str, Any], fresh: NewKey | None
+    ) -> Item:
         item = Item(doc, values, fresh=fresh)
         item.created = item.wrote = True
         self.items[collection, key] = item

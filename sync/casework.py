@@ -96,10 +96,13 @@ def open_case(
     if values.get("involves_staff"):
         recuse_staff(batch, facts, item)
     received, *rest = done.events
-    timing.opened(batch, facts, item, received.args)
+    # What looked alike to the lifecycle, and came of one `done`, looks alike to the rules of the clocks.
+    alike = None if values.get("on_spot") else id(done)
+    timing.opened(batch, facts, item, received.args, alike=alike)
     if rest:
         timing.happened(batch, facts, item, [(event.kind, event.args) for event in rest])
-    write_drafts(batch, facts, item, done, author=author)
+    if done.entries or done.tasks or done.close_tasks or done.tell:
+        write_drafts(batch, facts, item, done, author=author)
     if placed.assignment.get("needs_confirmation"):
         open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
     return item

@@ -79,14 +79,14 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
 
 
 def _record(found: Assignment) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "method": str(found.method),
-        "p": found.p,
-        "candidates": list(found.candidates),
-        "distance_m": found.distance_m,
-        "needs_confirmation": found.needs_confirmation,
-    }
-    return {name: value for name, value in record.items() if value is not None and value != []}
+    record: dict[str, Any] = {"method": found.method.value, "needs_confirmation": found.needs_confirmation}
+    if found.p is not None:
+        record["p"] = found.p
+    if found.candidates:
+        record["candidates"] = list(found.candidates)
+    if found.distance_m is not None:
+        record["distance_m"] = found.distance_m
+    return record
 
 
 def _plain(method: str, *, confirm: bool) -> dict[str, Any]:

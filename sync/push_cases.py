@@ -109,7 +109,6 @@ def aside(
 
 def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     """A new case: what is understandable is kept, and what is not becomes a stub that points to it."""
-    identity = content.id_text(Collection.cases, row.key)
     if row.fault is not None:
         _stub(batch, facts, caller, row, row.fault)
         return
@@ -120,11 +119,12 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if not result.usable:
         _stub(batch, facts, caller, row, result.reason or "unusable")
         return
-    values = dict(result.values)
+    values = result.values  # made for this row: it becomes the document
     digest = content.digest(Collection.cases, values)
     issues = [_issue(issue.field, issue.code, issue.message) for issue in result.issues]
-    issues += claims(values, caller)
-    values |= {"id": identity, "author": caller.user_id, "device": caller.device_id}
+    if "author" in values or "device" in values:
+        issues += claims(values, caller)
+    values |= {"author": caller.user_id, "device": caller.device_id}
     if row.w is not None:
         values["w"] = row.w
     if issues:

@@ -80,9 +80,16 @@ def happened(
     keep(batch, facts, case, state)
 
 
-def opened(batch: Batch, facts: Facts, case: Item, args: Mapping[str, Any]) -> None:
-    """The first event of a new case; cases that look alike to the rules are planned once."""
-    memo = (case_facts(case.values), tuple(sorted(args.items())))
+def opened(
+    batch: Batch, facts: Facts, case: Item, args: Mapping[str, Any], *, alike: int | None = None
+) -> None:
+    """The first event of a new case; cases that look alike to the rules are planned once.
+
+    `alike` is the same for cases of which the caller knows already that they do.
+    """
+    memo: Any = alike
+    if memo is None:
+        memo = (case_facts(case.values), tuple(sorted(args.items())))
     if memo not in facts.plans:
         state = State((Event("case.received", batch.now, dict(args)),))
         planned = plan_of(facts, case.values, state)

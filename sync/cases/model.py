@@ -178,7 +178,10 @@ def checked(collection: str, doc: dict[str, Any]) -> Checked:
         if doc.get(name) is None:
             return _checked_field_by_field(collection, doc)
     phone = PHONE_FIELDS[collection]
-    values = {name: value for name, value in timed.items() if name in phone}
+    if timed.keys() <= phone:
+        values = dict(timed) if timed is doc else timed
+    else:
+        values = {name: value for name, value in timed.items() if name in phone}
     if collection == "visits":
         _visit_halved(values)
     return Checked(values, [], {}, usable=True, reason=None)
