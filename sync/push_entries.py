@@ -18,7 +18,7 @@ from sync.merge import same
 from sync.pull import Caller
 from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
 from sync.rows import PushRow
-from sync.values import Collection, Doc, Level
+from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 
 MERGED_HOPS = 8  # a case merged into one that was merged …
 
@@ -258,6 +258,10 @@ def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Do
         restamp(batch, facts, item, row, result.values, caller)
 
 
+# A photo or a voice note shows what happened; papers are the handlers' own, a roster of people a named person's.
+_FILE_CLASS = {"photo": "o", "voice": "o", "scan": "c", "signature": "c", "document": "c", "roster": "s"}
+
+
 def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     """PU3 for the record of a file; the bytes travel apart."""
     doc = _known(batch, facts, Collection.files, row)
@@ -284,7 +288,8 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
         values["w"] = row.w
     owner = values.get("owner_id")
     case = _case(batch, facts, owner) if isinstance(owner, str) else None
-    letter = {"o": 0, "c": 1, "s": 2}.get(str(values.get("class")), 0)
+    letter = ENTRY_CLASSES.index(_FILE_CLASS.get(str(values.get("kind")), "c"))
+    values["class"] = ENTRY_CLASSES[letter]
     place: dict[str, Any] = {
         "writer": caller.user_pk,
         "entry_class": letter,

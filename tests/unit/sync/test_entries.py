@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.unit.sync.district import FAR, HOUR, user_id
 
 if TYPE_CHECKING:
@@ -268,3 +270,21 @@ def test_what_waits_for_its_case_stands_before_the_centre_until_it_is_found(dist
     states = {row["doc_id"]: row["state"] for row in district.rows("quarantine")}
     assert sorted(states.values()) == ["linked", "open"]
     assert states[note["id"]] == "linked"
+
+
+@pytest.mark.parametrize(
+    ("kind", "class_", "seen"), [("photo", "o", True), ("scan", "c", False), ("roster", "s", False)]
+)
+def test_a_file_is_as_closed_as_what_it_shows(district: District, kind: str, class_: str, seen: bool) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    case = an.capture()
+    file = {
+        "id": an.new()["id"],
+        "owner_id": case["id"],
+        "kind": kind,
+        "sha256": "0" * 64,
+        "size": 9,
+        "mime": "image/png",
+    }
+    assert an.push("files", file)["class"] == class_
+    assert (file["id"] in bo.pull("files")) is seen
