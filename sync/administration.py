@@ -189,10 +189,20 @@ def end_grant(
         n = tx.number()
         ended = [row["pk"] for row in rows]
         tx.update("grant_role", {"pk": ended}, {"v_to": n})
+        unname_leavers(tx, {row["user_pk"] for row in rows}, n)
         _done(tx, context, n, "grant.end", [f"grant:{pk}" for pk in ended])
         return len(rows)
 
     return work
+
+
+def unname_leavers(tx: Tx, users: Iterable[int], n: int) -> None:
+    """Whoever has no office left that brings cases in view keeps none he was named for: a naming is no office."""
+    for user_pk in sorted(users):
+        left = tx.find("grant_role", {"user_pk": user_pk, "v_to": None}, columns=["role"])
+        roles = [role for row in left if (role := ROLES.get(row["role"])) is not None]
+        if not any(right.reach != "none" for role in roles for right in role.rights):
+            tx.update("naming", {"user_pk": user_pk, "denied": False, "v_to": None}, {"v_to": n})
 
 
 # --- units -----------------------------------------------------------------------------------------------------------

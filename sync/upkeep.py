@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from sync import casework, content, placing
-from sync.administration import REGRID, new_batch
+from sync.administration import REGRID, new_batch, unname_leavers
 from sync.batch import Batch, Item, status_number
 from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
@@ -92,12 +92,13 @@ def end_timed_grants() -> Work[int]:
     """Close the grants whose announced end has come; value: how many."""
 
     def work(tx: Tx, context: Context) -> int:
-        rows = tx.find("grant_role", {"v_to": None, "until_at__le": context.now}, columns=["pk"])
+        rows = tx.find("grant_role", {"v_to": None, "until_at__le": context.now}, columns=["pk", "user_pk"])
         if not rows:
             return 0
         n = tx.number()
         ended = [row["pk"] for row in rows]
         tx.update("grant_role", {"pk": ended}, {"v_to": n})
+        unname_leavers(tx, {row["user_pk"] for row in rows}, n)
         tx.raise_config()
         audit_row(tx, context, n, "grant.expired", [f"grant:{pk}" for pk in ended])
         return len(ended)

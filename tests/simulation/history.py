@@ -206,6 +206,9 @@ class History:
         what, where = grant.target
         self.n = self.world.end_grant(grant.user, grant.role, **{what: where})
         grant.high = self.n
+        if not self.oracle.acts(grant.user, self.n):
+            for case in self.oracle.cases.values():
+                self.oracle.close_for(case.named, grant.user, self.n)
         self.tell(f"end of {grant.user} {grant.role} at {where[-6:]}")
 
     def do_grant(self) -> None:

@@ -298,3 +298,13 @@ def test_neighbours_of_an_erased_case_still_open(district: District) -> None:
     assert district.whole("cases", second["id"])["parties"][0]["name"] == NAME
     assert second["id"] in district.phone("bo").pull("cases")
     assert second["cell"] == HOME
+
+
+def test_whoever_leaves_office_keeps_no_case_he_was_named_for(district: District) -> None:
+    an = district.phone("an")
+    case = an.capture(protection="sealed", category="0106")
+    director = district.phone("director")
+    assert case["id"] in director.pull("cases")
+    district.end_grant("director")
+    assert director.pull("cases") == {}
+    assert case["id"] in an.pull("cases")
