@@ -33,7 +33,10 @@ def _schema() -> Any:
     return schemathesis.openapi.from_dict(json.loads(encode_json(app.openapi_schema.to_schema())))
 
 
-OPERATIONS = [found.ok() for found in _schema().get_all_operations()]
+# In an order of their own: that of the document differs from process to process, and the workers compare theirs.
+OPERATIONS = sorted(
+    (found.ok() for found in _schema().get_all_operations()), key=lambda found: (found.path, found.method)
+)
 
 
 @pytest.fixture(scope="module")
