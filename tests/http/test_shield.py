@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from litestar.testing import TestClient
 
+from server import shield
 from server.app import create_app
 from server.auth import guards
 from server.settings import Settings
@@ -124,12 +125,13 @@ def test_figures_want_the_token_where_one_is_set(settings: Settings) -> None:
 
 
 def test_a_log_line_holds_no_path_no_query_and_no_token(
-    served: Served, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+    served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level("INFO", logger="wangge.requests")
-    log = logging.getLogger("wangge.requests")
-    log.addHandler(caplog.handler)  # whatever an earlier test made of the root logger
-    request.addfinalizer(lambda: log.removeHandler(caplog.handler))
+    # a logger of this test's own: libraries of earlier tests switch existing ones off
+    log = logging.Logger("wangge.requests", logging.INFO)  # noqa: LOG001  # not one of the process
+    log.addHandler(caplog.handler)
+    caplog.set_level("INFO")
+    monkeypatch.setattr(shield, "_log", log)
     served.add_person("wang", "grid_worker")
     headers = served.bearer("wang")
     served.client.get("/api/v1/devices?name=李某某", headers=headers)
