@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -140,3 +141,11 @@ def shared_town(tmp_path_factory: pytest.TempPathFactory, built_town: Path) -> I
     folder = tmp_path_factory.mktemp("shared") / "town"
     shutil.copytree(built_town, folder)
     yield from open_town(folder)
+
+
+@pytest.fixture(autouse=True)
+def _our_loggers_are_on() -> None:
+    """A library that an earlier test of this worker used may have switched off the loggers it found."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("wangge"):
+            logging.getLogger(name).disabled = False
