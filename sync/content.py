@@ -39,7 +39,6 @@ SECRET = _fields("secret")
 PHONE_OWNED = {name: frozenset(f.name for f in FIELDS[name] if f.owner == "phone") for name in FIELDS}
 SECRET["cases"] |= {"recused"}  # told to the centre by the console, never by sync
 _ENVELOPE = frozenset({"w", "author", "device"})
-_CONTENT = {name: fields - _ENVELOPE for name, fields in PHONE_OWNED.items()}
 _OUTSIDE_ROW = frozenset({"v", "gone", "_deleted"})  # told by the row itself, put in when projected
 
 
@@ -127,10 +126,12 @@ def split(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Values as (clear, sealed for the wire, sealed and secret); nulls and empty values of server fields stay out."""
     parts = _parts_of(NAMES[collection], above=klass > NORMAL, by_class=bool(entry_class) or klass > NORMAL)
-    apart = parts.apart
-    clear = {field: value for field, value in values.items() if value is not None and field not in apart}
-    wire = {field: value for field in parts.wire if (value := values.get(field)) is not None}
-    secret = {field: value for field in parts.secret if (value := values.get(field)) is not None}
+    clear = dict(values)
+    apart = {field: clear.pop(field) for field in parts.apart & clear.keys()}
+    if None in clear.values():
+        clear = {field: value for field, value in clear.items() if value is not None}
+    wire = {field: apart[field] for field in parts.wire if apart.get(field) is not None}
+    secret = {field: apart[field] for field in parts.secret if apart.get(field) is not None}
     if "parties" in wire:
         wire["parties"], ids = _part_parties(wire["parties"])
         if ids:
@@ -211,10 +212,16 @@ def whole(doc: Doc, keys: Keys) -> dict[str, Any]:
     return values
 
 
-def digest(collection: int, values: Mapping[str, Any]) -> bytes:
-    """A hash of the content the phone owns: with the write id, the mark of a duplicate."""
-    owned = _CONTENT[NAMES[collection]]
-    content = {name: value for name, value in values.items() if name in owned and value is not None}
+def digest(values: Mapping[str, Any]) -> bytes:
+    """A hash of the content the phone owns: with the write id, the mark of a duplicate.
+
+    `values` hold fields of the phone alone, as ``model.checked`` leaves them.
+    """
+    content = dict(values)
+    for name in _ENVELOPE:
+        content.pop(name, None)
+    if None in content.values():
+        content = {name: value for name, value in content.items() if value is not None}
     return hashlib.sha256(_canonical(content)).digest()[:16]
 
 

@@ -2,7 +2,8 @@
 
 The way of a batch, with the rules of ``PROTOCOL.md``:
 
-1. PU1  the body parses and keeps the limits, or nothing is stored;
+1. PU1  the body parses and keeps the limits, or nothing is stored; what a row is, without any facts, is worked out
+        then and there, before the transaction;
 2. PU2  facts are loaded once, in the writing transaction;
 3. PU3  each row is decided alone: duplicate, applied, merged, out of scope, sanitised, unusable, waiting;
 4. PU4  everything is written together with its audit record;
@@ -18,12 +19,13 @@ from msgspec import Raw, Struct, structs
 
 from sync import content, push_cases, push_entries, push_others
 from sync.batch import Batch
+from sync.cases.model import Checked, checked
 from sync.commit import Context, Work, write
 from sync.errors import BadRequest, BatchTooLarge
 from sync.facts import Facts
 from sync.pull import OVERLAP_MS, Caller, Sender
 from sync.push_facts import load
-from sync.rows import PushRow
+from sync.rows import PushRow, write_id
 from sync.store import Tx
 from sync.values import Collection, Level
 
@@ -39,6 +41,7 @@ class _Sent(Struct):
     assumedMasterState: Raw = Raw(b"")  # noqa: N815  # a union of Raw and None takes null only
 
 
+_UNREAD = Checked({}, [], {}, usable=False, reason=None)
 _decode_rows = msgspec.json.Decoder(list[_Sent]).decode
 _decode = msgspec.json.Decoder().decode
 
@@ -160,7 +163,10 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
         except (ValueError, RecursionError):
             assumed = None
         assumed = assumed if isinstance(assumed, dict) else None
-    return PushRow(raw=raw, key=key, doc=doc, base=assumed, fault=fault)
+    result = _UNREAD if fault is not None else checked(content.NAMES[collection], doc)
+    return PushRow(
+        raw, key, doc, assumed, fault, write_id(doc), checked=result, digest=content.digest(result.values)
+    )
 
 
 def _spelled(collection: int, key: bytes, text: str) -> bool:

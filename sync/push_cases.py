@@ -34,7 +34,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if doc is None:
         _capture(batch, facts, caller, row)
         return
-    if is_duplicate(facts, doc, row, _NAME):
+    if is_duplicate(facts, doc, row):
         if facts.restored is not None and doc.gone is None:
             # What was handed in again without its base comes once more with it, as an ordinary push.
             _keep_lost_base(batch, facts, row, batch.take(doc), _NAME)
@@ -57,23 +57,18 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     _edit(batch, facts, caller, row, batch.take(doc))
 
 
-def is_duplicate(facts: Facts, doc: Doc, row: PushRow, name: str) -> bool:
+def is_duplicate(facts: Facts, doc: Doc, row: PushRow) -> bool:
     """PU6: the same write id and the same client-owned content, now or in the history."""
     w = row.w
     if w is None or row.fault is not None:
         return False
-    digest = _sent_digest(name, doc.collection, row)
     if doc.w == w:
-        return doc.digest == digest
+        return doc.digest == row.digest
     return any(
-        past["w"] == w and past["digest"] == digest
+        past["w"] == w and past["digest"] == row.digest
         for past in facts.history.get(doc.pk, ())
         if past["w"] is not None
     )
-
-
-def _sent_digest(name: str, collection: int, row: PushRow) -> bytes:
-    return content.digest(collection, checked(name, row.doc).values)
 
 
 def aside(
@@ -115,22 +110,28 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, "deleted_before_arrival", Collection.cases, tell=False)
         return
-    result = checked(_NAME, row.doc)
+    result = row.checked
     if not result.usable:
         _stub(batch, facts, caller, row, result.reason or "unusable")
         return
-    values = result.values  # made for this row: it becomes the document
-    digest = content.digest(Collection.cases, values)
+    # A copy: a work that fails among others is done once more alone.
+    values = {**result.values, "author": caller.user_id, "device": caller.device_id}
     issues = [_issue(issue.field, issue.code, issue.message) for issue in result.issues]
-    if "author" in values or "device" in values:
-        issues += claims(values, caller)
-    values |= {"author": caller.user_id, "device": caller.device_id}
+    if "author" in result.values or "device" in result.values:
+        issues += claims(result.values, caller)
     if row.w is not None:
         values["w"] = row.w
     if issues:
         values["issues"] = issues
     item = casework.open_case(
-        batch, facts, row.key, values, author=caller.user_pk, device=caller.device_pk, w=row.w, digest=digest
+        batch,
+        facts,
+        row.key,
+        values,
+        author=caller.user_pk,
+        device=caller.device_pk,
+        w=row.w,
+        digest=row.digest,
     )
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
@@ -248,7 +249,7 @@ def is_stale(facts: Facts, doc: Doc, caller: Caller, w: str | None) -> bool:
 
 
 def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) -> None:
-    result = checked(_NAME, row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", Collection.cases)
         return
@@ -270,7 +271,7 @@ def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) 
         mine = {name: value for name, value in mine.items() if name != "kind"}
     changed = merged_into(batch, facts, caller, row, item, mine, _NAME)
     if changed:
-        restamp(batch, facts, item, row, result.values, caller)
+        restamp(batch, facts, item, row, caller)
         casework.amended(batch, facts, item, changed)
 
 
@@ -365,9 +366,7 @@ def _merge_stale(
     return frozenset(changed)
 
 
-def restamp(
-    batch: Batch, facts: Facts, item: Item, row: PushRow, mine: Mapping[str, Any], caller: Caller
-) -> None:
+def restamp(batch: Batch, facts: Facts, item: Item, row: PushRow, caller: Caller) -> None:
     """The new state carries the write id of the push, unless that id is spent or the push gave none."""
     past = {item.before.w, *(line["w"] for line in facts.history.get(item.doc.pk, ()))}
     spent = row.w is None or row.w in past
@@ -377,5 +376,5 @@ def restamp(
         item,
         w=w,
         device=caller.device_pk,
-        digest=None if spent else content.digest(item.doc.collection, mine),
+        digest=None if spent else row.digest,
     )

@@ -11,7 +11,6 @@ from typing import Any
 from sync import casework, children, content, timing
 from sync.batch import Batch, Item
 from sync.cases.lifecycle import on_entry
-from sync.cases.model import checked
 from sync.entry_classes import class_of
 from sync.facts import Facts
 from sync.merge import same
@@ -68,17 +67,16 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     """PU3 for one entry."""
     doc = _known(batch, facts, Collection.entries, row)
     if doc is not None:
-        _again(batch, facts, caller, row, doc, "entries")
+        _again(batch, facts, caller, row, doc)
         return
     if row.fault is not None or row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.entries)
         return
-    result = checked("entries", row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", Collection.entries)
         return
     values = dict(result.values)
-    digest = content.digest(Collection.entries, values)
     issues = [{"field": i.field, "code": i.code, "message": i.message} for i in result.issues]
     issues += claims(values, caller)
     kind = str(values["type"])
@@ -100,7 +98,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         "entry_class": letter,
         "w": row.w,
         "device": caller.device_pk,
-        "digest": digest,
+        "digest": row.digest,
     }
     level = _level_by(batch, facts, caller, values["case_id"], case)
     if case is None or level < Level.plain:
@@ -134,16 +132,16 @@ def _known(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | N
     return held.doc if held is not None else facts.docs.get((collection, row.key))
 
 
-def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc, name: str) -> None:
+def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> None:
     """An entry that is here already: a repeat is harmless, another text goes to the ledger."""
-    if is_duplicate(facts, doc, row, name):
+    if is_duplicate(facts, doc, row):
         return
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if level == Level.none or row.fault is not None or row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, row.fault or "out_of_scope", doc.collection)
         return
     item = batch.take(doc)
-    result = checked(name, row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", doc.collection)
         return
@@ -243,11 +241,11 @@ def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Do
     """What was heard in a voice note is written down later: the transcript is merged, what the file is stays."""
     whole = facts.level(caller.user_pk, doc, batch.opened, batch.closed) == Level.full
     if not whole or row.fault is not None or row.doc.get("_deleted") is True:
-        _again(batch, facts, caller, row, doc, "files")
+        _again(batch, facts, caller, row, doc)
         return
-    if is_duplicate(facts, doc, row, "files"):
+    if is_duplicate(facts, doc, row):
         return
-    result = checked("files", row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", doc.collection)
         return
@@ -255,7 +253,7 @@ def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Do
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
     if merged_into(batch, facts, caller, row, item, result.values, "files"):
-        restamp(batch, facts, item, row, result.values, caller)
+        restamp(batch, facts, item, row, caller)
 
 
 # A photo or a voice note shows what happened; papers are the handlers' own, a roster of people a named person's.
@@ -271,12 +269,11 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
     if row.fault is not None or row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.files)
         return
-    result = checked("files", row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", Collection.files)
         return
     values = dict(result.values)
-    digest = content.digest(Collection.files, values)
     values |= {
         "id": content.id_text(Collection.files, row.key),
         "author": caller.user_id,
@@ -295,7 +292,7 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
         "entry_class": letter,
         "w": row.w,
         "device": caller.device_pk,
-        "digest": digest,
+        "digest": row.digest,
     }
     level = _level_by(batch, facts, caller, owner, case)
     if case is None or level < Level.plain:

@@ -13,14 +13,14 @@ from sync.values import Collection, Doc
 
 def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
     """Everything the decisions on these rows may ask."""
-    keys = list({row.key for row in rows if row.key})
+    ids = {row.key: row.doc["id"] for row in rows if row.key}
+    keys = list(ids)
     if facts.head.epoch > 1:
         facts.restored = min((row["restored_to"] for row in tx.find("epoch", {"epoch__gt": 1})), default=None)
     known = facts.learn(tx.documents(collection, keys))
     load_history(tx, facts, known)
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
-    ids = [content.id_text(collection, key) for key in keys]
-    for kept in tx.find("quarantine", {"doc_id": ids}, columns=["collection", "doc_id", "w"]):
+    for kept in tx.find("quarantine", {"doc_id": list(ids.values())}, columns=["collection", "doc_id", "w"]):
         facts.kept.add((kept["collection"], content.id_bytes(collection, kept["doc_id"]), kept["w"] or ""))
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)

@@ -5,7 +5,6 @@ from typing import Any
 
 from sync import children, content, placing
 from sync.batch import Batch, Item
-from sync.cases.model import checked
 from sync.facts import Facts
 from sync.pull import Caller
 from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
@@ -33,9 +32,9 @@ def _stored(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | 
     return held.doc if held is not None else facts.docs.get((collection, row.key))
 
 
-def _may_edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc, name: str) -> Item | None:
+def _may_edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> Item | None:
     """The item to edit, or None when the row is a repeat or was put aside."""
-    if is_duplicate(facts, doc, row, name):
+    if is_duplicate(facts, doc, row):
         return None
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if doc.gone is not None or level == Level.none:
@@ -55,7 +54,7 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
     """PU3 for a visit: it has the place of its household's cell, else of its author's one cell."""
     doc = _stored(batch, facts, Collection.visits, row)
     if doc is not None:
-        item = _may_edit(batch, facts, caller, row, doc, "visits")
+        item = _may_edit(batch, facts, caller, row, doc)
         if item is not None:
             _merge(batch, facts, caller, row, item, "visits")
             home = _household_cell(facts, item.values.get("household_id"))
@@ -67,12 +66,11 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
     if row.fault is not None or row.doc.get("_deleted") is True:
         aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.visits)
         return
-    result = checked("visits", row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", Collection.visits)
         return
     values = dict(result.values)
-    digest = content.digest(Collection.visits, values)
     issues = [{"field": i.field, "code": i.code, "message": i.message} for i in result.issues]
     issues += claims(values, caller)
     cell = _household_cell(facts, values.get("household_id"))
@@ -99,7 +97,7 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         writer=caller.user_pk,
         w=row.w,
         device=caller.device_pk,
-        digest=digest,
+        digest=row.digest,
     )
     _visit_made(batch, facts, caller, item)
     if result.rest:
@@ -124,7 +122,7 @@ def _household_cell(facts: Facts, household_id: Any) -> int | None:
 
 
 def _merge(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item, name: str) -> None:
-    result = checked(name, row.doc)
+    result = row.checked
     if not result.usable:
         aside(batch, facts, caller, row, result.reason or "unusable", item.doc.collection)
         return
@@ -132,7 +130,7 @@ def _merge(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item,
         keep_rest(batch, facts, row, item, result.rest)
     changed = merged_into(batch, facts, caller, row, item, result.values, name)
     if changed:
-        restamp(batch, facts, item, row, result.values, caller)
+        restamp(batch, facts, item, row, caller)
 
 
 def decide_household(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
@@ -141,7 +139,7 @@ def decide_household(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -
     if doc is None:
         aside(batch, facts, caller, row, "read_only", Collection.households)
         return
-    item = _may_edit(batch, facts, caller, row, doc, "households")
+    item = _may_edit(batch, facts, caller, row, doc)
     if item is None:
         return
     if not facts.config.roles_at(caller.user_pk, doc.cell) & _GRID_ROLES:
@@ -157,7 +155,7 @@ def decide_notice(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> N
         aside(batch, facts, caller, row, row.fault or "out_of_scope", Collection.notices, tell=False)
         return
     item = batch.take(doc)
-    read_at = checked("notices", row.doc).values.get("read_at")
+    read_at = row.checked.values.get("read_at")
     if read_at is not None and item.values.get("read_at") is None:
         batch.set(item, {"read_at": read_at})
 

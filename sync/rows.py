@@ -6,24 +6,28 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from sync.cases.model import Checked
+
+_W_MAX = 100
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class PushRow(Struct, frozen=True):
-    """`raw` as it came; `key` of its id, empty when there is none; `doc` and `base` decoded; `fault` why not."""
+    """What can be known of a row before anything is asked of the database.
+
+    `raw` as it came; `key` of its id, empty when there is none; `doc` and `base` decoded, `fault` why not; `w` the
+    write id, if it has one; `checked` the document sorted into what is kept and what is not; `digest` of what the
+    phone owns.
+    """
 
     raw: bytes
     key: bytes
     doc: dict[str, Any]
     base: dict[str, Any] | None
     fault: str | None
-
-    @property
-    def w(self) -> str | None:
-        """The write id, if it is one: it stands in a column of its own, where a NUL could not."""
-        value = self.doc.get("w")
-        good = isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
-        return value if good else None
+    w: str | None
+    checked: Checked
+    digest: bytes
 
     @property
     def mark(self) -> str:
@@ -33,6 +37,13 @@ class PushRow(Struct, frozen=True):
         """
         said = self.raw if self.fault is not None else _canonical(self.doc)
         return f"{self.w or 'h'}#{hashlib.sha256(said).hexdigest()[:32]}"
+
+
+def write_id(doc: Any) -> str | None:
+    """The write id of a row, if it is one: it stands in a column of its own, where a NUL could not."""
+    value = doc.get("w") if isinstance(doc, dict) else None
+    good = isinstance(value, str) and 0 < len(value) <= _W_MAX and value.isascii() and value.isprintable()
+    return value if good else None
 
 
 def counter_of(w: str | None) -> int | None:

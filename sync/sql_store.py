@@ -9,6 +9,7 @@ column names of ``tables`` only.
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -572,7 +573,8 @@ class SqlTx(SqlReader):
         _columns(table, names)
         columns = ", ".join(f'"{name}"' for name in names)
         sql = f'insert into "{table}" ({columns}) values ({", ".join("?" * len(names))})'  # noqa: S608
-        self._run_many(sql, [tuple(row[name] for name in names) for row in listed])
+        values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+        self._run_many(sql, list(map(values, listed)))
 
     def add(self, table: str, row: Row) -> int:
         names = list(row)
@@ -600,10 +602,10 @@ class SqlTx(SqlReader):
         return self._run(f'update "{table}" set {changes}{condition}', [*values.values(), *keys])  # noqa: S608
 
     def insert_documents(self, docs: Sequence[Doc]) -> None:
-        self._run_many(_INSERT_DOC, [_values(doc) for doc in docs])
+        self._run_many(_INSERT_DOC, list(map(astuple, docs)))
 
     def update_documents(self, docs: Sequence[Doc]) -> None:
-        self._run_many(_UPDATE_DOC, [(*_values(doc)[1:], doc.pk) for doc in docs])
+        self._run_many(_UPDATE_DOC, [(*astuple(doc)[1:], doc.pk) for doc in docs])
 
     def bump(self, pks: Sequence[int], seq: int) -> None:
         self._run_many("update document set seq = ? where pk = ?", [(seq, pk) for pk in pks])
@@ -618,10 +620,6 @@ class SqlTx(SqlReader):
             self._driver.execute("release savepoint part")
             raise
         self._driver.execute("release savepoint part")
-
-
-def _values(doc: Doc) -> tuple[Any, ...]:
-    return astuple(doc)
 
 
 __all__ = ["SQLITE_MINIMUM", "SqlReader", "SqlStore", "SqlTx", "open_clock", "sqlite_version"]

@@ -91,7 +91,7 @@ _WIRE_MARKS: Final = ("_deleted", "_rev", "_meta", "_attachments")
 def _pushed_shape(collection: str) -> Any:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
     for field in FIELDS[collection]:
-        if field.name in _IDENTIFYING[collection]:
+        if field.name in _IDENTIFYING[collection] or (field.required and field.owner == "phone"):
             fields.append((field.name, field.shape))
         else:
             shape = field.shape if field.owner == "phone" else Any
@@ -121,6 +121,9 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     collection: tuple(f.name for f in fields if f.required and f.owner == "phone")
     for collection, fields in FIELDS.items()
 }
+
+
+_MISFIT: Final = (msgspec.ValidationError, AttributeError, TypeError, ValueError, RecursionError)
 
 
 def _own(code: str) -> bool:
@@ -167,21 +170,21 @@ def checked(collection: str, doc: dict[str, Any]) -> Checked:
 
     Server-owned fields are left out without an issue: a phone sends back the whole document it holds.
     """
+    shape = _PUSHED[collection]
     try:
-        timed = _with_instants(collection, doc)
-        msgspec.convert(timed, _PUSHED[collection])
-    except (msgspec.ValidationError, AttributeError, TypeError, ValueError, RecursionError):
-        return _checked_field_by_field(collection, doc)
+        msgspec.convert(doc, shape)
+    except _MISFIT:
+        try:
+            doc = _with_instants(collection, doc)
+            msgspec.convert(doc, shape)
+        except _MISFIT:
+            return _checked_field_by_field(collection, doc)
     if not _codes_known(collection, doc) or (collection == "cases" and not _party_ids_differ(doc)):
         return _checked_field_by_field(collection, doc)
-    for name in _REQUIRED[collection]:
-        if doc.get(name) is None:
-            return _checked_field_by_field(collection, doc)
     phone = PHONE_FIELDS[collection]
-    if timed.keys() <= phone:
-        values = dict(timed) if timed is doc else timed
-    else:
-        values = {name: value for name, value in timed.items() if name in phone}
+    values = (
+        dict(doc) if doc.keys() <= phone else {name: value for name, value in doc.items() if name in phone}
+    )
     if collection == "visits":
         _visit_halved(values)
     return Checked(values, [], {}, usable=True, reason=None)
