@@ -73,6 +73,32 @@ def merge(
     return Merged(values, tuple(conflicts), frozenset(changed))
 
 
+def merge_stale(
+    collection: str, base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> Merged:
+    """PU11: an older write of the same device, come late: it fills what nobody has touched since, by the field's rule.
+
+    The rest goes to the ledger, never over a newer value.
+    """
+    rules = MERGED_FIELDS[collection]
+    values = {name: theirs[name] for name in rules if name in theirs}
+    conflicts: list[Conflict] = []
+    changed: set[str] = set()
+    for name, value in mine.items():
+        rule, before, held = rules.get(name), base.get(name), theirs.get(name)
+        if rule is None or same(value, before) or same(value, held):
+            continue
+        if not same(held, before):
+            conflicts.append(Conflict(name, before, held, value, "older_write", "theirs"))
+            continue
+        merged, lost = _three_way(name, rule, before, value, held, lambda _: False)
+        conflicts.extend(lost)
+        if not same(merged, held):
+            values[name] = merged
+            changed.add(name)
+    return Merged(values, tuple(conflicts), frozenset(changed))
+
+
 def _soft(name: str, rule: str, mine: Any, theirs: Any) -> tuple[Any, tuple[Conflict, ...]]:
     if empty(theirs):
         return mine, ()
@@ -86,6 +112,9 @@ def _three_way(
 ) -> tuple[Any, tuple[Conflict, ...]]:
     if same(mine, base):
         return theirs, ()
-    if same(theirs, base) and rule not in ALWAYS:
+    untouched = same(theirs, base)
+    if untouched and rule not in ALWAYS:
         return mine, ()
-    return RULES[rule](base, mine, theirs, Where(name, successor=same_device(name)))
+    merged, lost = RULES[rule](base, mine, theirs, Where(name, successor=same_device(name)))
+    # What nobody else has written is overwritten without a line.
+    return merged, tuple(line for line in lost if not untouched or line.decided == "theirs")

@@ -9,7 +9,7 @@ from sync.cases.lifecycle import kind_may_change
 from sync.cases.merge_rules import empty
 from sync.cases.model import checked
 from sync.facts import Facts
-from sync.merge import merge, same
+from sync.merge import merge, merge_stale, same
 from sync.pull import Caller
 from sync.rows import PushRow, counter_of
 from sync.store import Reader
@@ -289,15 +289,13 @@ def merged_into(
     theirs = item.values
     other = item.doc.device
     _keep_lost_base(batch, facts, row, item, name)
+    base = _base_of(name, row, mine)
     if is_stale(facts, item.doc, caller, row.w):
-        return _merge_stale(batch, row, item, mine, name)
-    merged = merge(
-        name,
-        _base_of(name, row, mine),
-        mine,
-        theirs,
-        same_device=lambda field: _succeeds(facts, doc, caller, row, field),
-    )
+        merged = merge_stale(name, base or {}, mine, theirs)
+    else:
+        merged = merge(
+            name, base, mine, theirs, same_device=lambda field: _succeeds(facts, doc, caller, row, field)
+        )
     for conflict in merged.conflicts:
         values = {"base": conflict.base, "winner": conflict.winner, "loser": conflict.loser}
         batch.dispute(item, conflict.field, conflict.rule, values, w=row.mark, other=other)
@@ -345,25 +343,6 @@ def _base_of(name: str, row: PushRow, mine: Mapping[str, Any]) -> dict[str, Any]
     return checked(name, {**row.base, **known}).values | {
         field: row.base[field] for field in ("kind", "subject_kind") if isinstance(row.base.get(field), str)
     }
-
-
-def _merge_stale(
-    batch: Batch, row: PushRow, item: Item, mine: Mapping[str, Any], name: str
-) -> frozenset[str]:
-    """A late older write fills what nobody has touched since; it never goes over a newer value."""
-    base = _base_of(name, row, mine) or {}
-    changed: dict[str, Any] = {}
-    for field, value in mine.items():
-        theirs = item.values.get(field)
-        if field in {"id", "w", "author", "device"} or same(value, base.get(field)) or same(value, theirs):
-            continue
-        if same(theirs, base.get(field)):
-            changed[field] = value
-        else:
-            values = {"base": base.get(field), "winner": theirs, "loser": value}
-            batch.dispute(item, field, "older_write", values, w=row.mark, other=item.doc.device)
-    batch.set(item, changed)
-    return frozenset(changed)
 
 
 def restamp(batch: Batch, facts: Facts, item: Item, row: PushRow, caller: Caller) -> None:

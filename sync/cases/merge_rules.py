@@ -111,7 +111,7 @@ def _by_order(order: Sequence[str], rule: str) -> Rule:
 
 
 def _raise_true(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
-    return _decide(where, "raise_true", base, mine, theirs, mine_wins=mine is True)
+    return _decide(where, "raise_true", base, mine, theirs, mine_wins=mine is True or theirs is not True)
 
 
 # A point without a stated accuracy is judged by how it was found, in metres.
@@ -246,7 +246,7 @@ RULES: Final[Mapping[str, Rule]] = {
 NOT_MERGED: Final = frozenset({"envelope", "server"})
 """Marks of fields that take no part: set from the session and the write itself, or owned by the server."""
 
-ALWAYS: Final = frozenset({"raise_only", "set", "union", "parties", "first"})
+ALWAYS: Final = frozenset({"raise_only", "raise_true", "set", "union", "parties", "first"})
 """Rules that are asked even if the server's value is still the phone's base."""
 
 MERGED_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -277,13 +277,16 @@ def test_a_merge_repeated_changes_nothing(base: Any, mine: Any, theirs: Any) -> 
 
 @given(base=values, mine=values)
 @settings(max_examples=200, deadline=None)
-def test_alone_one_gets_what_one_wrote_but_for_a_lowered_class(base: Any, mine: Any) -> None:
+def test_alone_one_gets_what_one_wrote_but_for_what_only_rises(base: Any, mine: Any) -> None:
     out = merge("cases", base, mine, base, same_device=lambda _: False)
     for name, value in mine.items():
-        if name not in {"protection", "signals", "parties"}:
+        if name not in {"protection", "is_anonymous", "signals", "parties"}:
             assert same(out.values.get(name), value)
+        if name == "is_anonymous":
+            assert bool(out.values.get(name)) == (value or base.get(name) is True)
         if name == "signals":
             assert set(out.values.get(name) or []) == set(value)
+    assert all(line.decided == "theirs" for line in out.conflicts)
 
 
 @given(base=st.none() | values, mine=values, theirs=values)

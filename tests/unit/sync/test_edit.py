@@ -112,6 +112,28 @@ def test_an_older_write_that_comes_late_never_goes_over_a_newer_one(district: Di
     assert (line["rule"], line["values"]["winner"], line["values"]["loser"]) == ("older_write", "新", "旧")
 
 
+def test_an_older_write_lowers_no_class(district: District) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    case = an.push("cases", an.new(protection="restricted", description="家里的事", w=f"500:{an.new()['id']}"))
+    assert "description" not in bo.pull("cases")[case["id"]]
+    answer = an.edit(case, protection="normal", people_count=3, w=f"400:{an.new()['id']}")
+    assert (answer["protection"], answer["people_count"]) == ("restricted", 3)
+    assert "description" not in bo.pull("cases")[case["id"]]
+    assert [line["field"] for line in district.ledger(case["id"])] == ["protection"]
+
+
+def test_a_flag_that_recuses_is_not_taken_back_by_an_edit(district: District) -> None:
+    """Else the next who comes to the cell would see a case about its own staff."""
+    an = district.phone("an")
+    case = an.capture(involves_staff=True, is_anonymous=True)
+    answer = an.edit(case, involves_staff=False, is_anonymous=False)
+    assert answer["involves_staff"] is True
+    assert answer["is_anonymous"] is True
+    assert {line["field"] for line in district.ledger(case["id"])} == {"involves_staff", "is_anonymous"}
+    district.grant("cui", "grid_worker", cell=HOME)
+    assert "cui" not in district.who_sees(case["id"])
+
+
 def test_without_the_look_at_the_counter_the_older_write_would_win(
     district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
