@@ -3,7 +3,7 @@
 Whatever moves visibility takes a number of the clock, so that a phone learns of it at its next pull.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -134,7 +134,9 @@ def grant_role(
         tx.raise_config()
         batch.effects.append(f"grant:{pk}")
         if role in KEPT_FROM_STAFF_CASES:
-            _recuse_newcomer(tx, context, batch, account["pk"])
+            holds = context.configs.get(tx).holds(account["pk"])
+            cells = {hold.tag for hold in holds if hold.kind == Place.cell and hold.v_to == FOREVER}
+            _recuse_newcomers(tx, context, batch, cells)
         if batch.empty():
             _done(tx, context, tx.number(), "grant.add", batch.effects)
         else:
@@ -144,27 +146,24 @@ def grant_role(
     return work
 
 
-def _recuse_newcomer(tx: Tx, context: Context, batch: Batch, user_pk: int) -> None:
+def _recuse_newcomers(tx: Tx, context: Context, batch: Batch, cells: Iterable[int]) -> None:
     """Whoever takes office where a case about the staff is open is recused from it as his predecessor was.
 
-    At the very number of the grant, so that there is no number at which he could have seen it.
+    At the very number of the grant, or of the unit's getting the cells, so that there is no number at which he could
+    have seen it.
     """
-    config = context.configs.get(tx)
-    facts = Facts(batch.head, config, context.keys)
-    cells = sorted(
-        {hold.tag for hold in config.holds(user_pk) if hold.kind == Place.cell and hold.v_to == FOREVER}
-    )
+    facts = Facts(batch.head, context.configs.get(tx), context.keys)
+    tags = sorted(cells)
     after = None
     while True:
         docs = tx.tagged(
-            Collection.cases, Place.cell, cells, seq_over=0, seq_upto=None, after=after, limit=_PAGE
+            Collection.cases, Place.cell, tags, seq_over=0, seq_upto=None, after=after, limit=_PAGE
         )
         flagged = [doc for doc in docs if doc.gone is None and b'"involves_staff":true' in doc.clear]
         facts.learn(flagged)
         load_cases(tx, facts, flagged)
         for doc in flagged:
-            if doc.writer != user_pk:
-                recuse_staff(batch, facts, batch.take(doc))
+            recuse_staff(batch, facts, batch.take(doc))
         if len(docs) < _PAGE:
             return
         after = (docs[-1].cell or 0, docs[-1].seq, docs[-1].pk)
@@ -227,7 +226,9 @@ def import_units(records: Iterable[UnitRecord]) -> Work[int]:
         known = {row["code"]: row for row in tx.find("unit")}
         cells = tx.find("cell")
         changed: list[str] = []
-        n = tx.number()
+        batch = new_batch(tx, context)
+        n = batch.n
+        gained: dict[int, set[int]] = {}
         codes = {record.code for record in listed} | known.keys()
         for number, record in enumerate(listed, start=2):
             if record.type not in UNIT_TYPES and not record.type.startswith("x_"):
@@ -250,10 +251,28 @@ def import_units(records: Iterable[UnitRecord]) -> Work[int]:
             if former["area"] != record.area or former["level"] != record.level:
                 tx.update("unit_cell", {"unit_pk": former["pk"], "v_to": None}, {"v_to": n})
                 _give_cells(tx, n, former["pk"], record.area, record.level, cells)
-        _done(tx, context, n, "units.import", changed)
+                gained[former["pk"]] = set(_cells_below(record.area, record.level, cells))
+        tx.raise_config()
+        batch.effects += changed
+        _recuse_where_gained(tx, context, batch, gained)
+        if batch.empty():
+            _done(tx, context, tx.number(), "units.import", changed)
+        else:
+            write(tx, batch, context, "units.import")
         return len(changed)
 
     return work
+
+
+def _recuse_where_gained(
+    tx: Tx, context: Context, batch: Batch, gained: Mapping[int, AbstractSet[int]]
+) -> None:
+    """A unit that gets a cell brings its officers there: from cases about the staff they are recused at once."""
+    where = {"unit_pk": sorted(gained), "role": sorted(KEPT_FROM_STAFF_CASES), "v_to": None}
+    units = {row["unit_pk"] for row in tx.find("grant_role", where, columns=["unit_pk"])} if gained else set()
+    cells = {cell for unit in units for cell in gained[unit]}
+    if cells:
+        _recuse_newcomers(tx, context, batch, cells)
 
 
 def _give_cells(tx: Tx, n: int, unit_pk: int, area: str, level: int, cells: Sequence[Row]) -> None:
@@ -332,6 +351,7 @@ def activate_generation(number: int) -> Work[int]:
         tx.update("generation", {"state": "active"}, {"state": "retired"})
         changes = {"state": "active", "activated_at": context.now, "activated_seq": n}
         tx.update("generation", {"number": number}, changes)
+        gained: dict[int, set[int]] = {}
         for unit in tx.find("unit"):
             now = {
                 row["cell_pk"]: row["pk"]
@@ -348,8 +368,10 @@ def activate_generation(number: int) -> Work[int]:
                     for cell in sorted(wanted - now.keys())
                 ],
             )
+            gained[unit["pk"]] = wanted - now.keys()
         tx.put("setting", {"name": REGRID, "value": "0"})
         tx.raise_config()
+        _recuse_where_gained(tx, context, batch, gained)
         batch.effects.append(f"generation:{number}")
         write(tx, batch, context, "generation.activate")
         return n

@@ -72,6 +72,7 @@ class Batch:
         self.device = device
         self.next_pk = head.next_pk
         self.items: dict[tuple[int, bytes], Item] = {}
+        self.replaced: list[Row] = []  # writes of this batch that a later row of it replaced
         self.places: list[Interval] = []
         self.classes: list[Row] = []
         self.opened: list[Row] = []  # namings and denials
@@ -216,7 +217,13 @@ class Batch:
             )
 
     def stamp(self, item: Item, *, w: str | None, device: int | None, digest: bytes | None) -> None:
-        """The write that makes the new state; a server's own write has none."""
+        """The write that makes the new state; a server's own write has none.
+
+        A write of this very batch that it replaces is kept like any other, or its repeat would be taken for new.
+        """
+        former = item.doc
+        if former.w is not None and (item.created or former.w != item.before.w):
+            self.replaced.append(self._change(former, fields="", delta=b""))
         item.doc = structs.replace(item.doc, w=w, device=device, digest=digest)
 
     def mint(self, collection: int, values: dict[str, Any], **places: Any) -> Item:
@@ -428,22 +435,23 @@ class Batch:
         for item in self.items.values():
             if item.created or not item.wrote or not item.old:
                 continue
-            former = item.before
-            rows.append(
-                {
-                    "doc_pk": former.pk,
-                    "seq": self.n,
-                    "at": self.now,
-                    "actor": self.actor,
-                    "by_device": self.device,
-                    "w": former.w,
-                    "device": former.device,
-                    "digest": former.digest,
-                    "fields": ",".join(sorted(item.old)),
-                    "delta": self._seal(item, _encode(item.old), b"change"),
-                }
-            )
-        return rows
+            delta = self._seal(item, _encode(item.old), b"change")
+            rows.append(self._change(item.before, fields=",".join(sorted(item.old)), delta=delta))
+        return rows + self.replaced
+
+    def _change(self, former: Doc, *, fields: str, delta: bytes) -> Row:
+        return {
+            "doc_pk": former.pk,
+            "seq": self.n,
+            "at": self.now,
+            "actor": self.actor,
+            "by_device": self.device,
+            "w": former.w,
+            "device": former.device,
+            "digest": former.digest,
+            "fields": fields,
+            "delta": delta,
+        }
 
     def finished(self, item: Item) -> Doc:
         """The row of an item as it will stand; sealed once, so what is written is what is answered."""

@@ -16,7 +16,7 @@ from sync.cases import effects_any, lifecycle
 from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band_of, highest
 from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
 from sync.cases.model import category_group
-from sync.children import open_task, write_drafts, write_entry
+from sync.children import close_tasks, open_task, open_tasks, write_drafts, write_entry
 from sync.config import OUTSIDE_CODE
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
@@ -104,8 +104,18 @@ def open_case(
     if done.entries or done.tasks or done.close_tasks or done.tell:
         write_drafts(batch, facts, item, done, author=author)
     if placed.assignment.get("needs_confirmation"):
-        open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
+        ask_for_place(batch, facts, item)
     return item
+
+
+def ask_for_place(batch: Batch, facts: Facts, item: Item) -> None:
+    """The task to say where a case is, as long as the assignment is not sure; none once it is."""
+    asked = open_tasks(batch, facts, item, "confirm_place")
+    unsure = bool((item.values.get("assignment") or {}).get("needs_confirmation"))
+    if unsure and not asked:
+        open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
+    elif asked and not unsure:
+        close_tasks(batch, facts, item, "confirm_place", by=None)
 
 
 def _birth(batch: Batch, facts: Facts, values: Mapping[str, Any], author: int, cell_pk: int) -> Done:
@@ -295,7 +305,9 @@ def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> 
         household = household_cell(facts, item.values.get("household_id"))
         placed = placing.place(facts.config, item.values, author=item.doc.writer, household_cell=household)
         batch.place(item, Place.cell, placed.cell_pk)
-        batch.set(item, {"cell": placed.cell, "assignment": placed.assignment})
+        generation = facts.config.generation
+        batch.set(item, {"cell": placed.cell, "cell_generation": generation, "assignment": placed.assignment})
+        ask_for_place(batch, facts, item)
         if item.values.get("involves_staff"):
             recuse_staff(batch, facts, item)
     if "protection" in changed:

@@ -123,6 +123,13 @@ def close_tasks(
     batch: Batch, facts: Facts, item: Item, kind: str, *, by: str | None, every: bool = False
 ) -> None:
     """End the case's open tasks of one type; of a plan of several rounds only the next one, unless `every`."""
+    open_ones = open_tasks(batch, facts, item, kind)
+    for task in open_ones[:1] if kind == "follow_up" and not every else open_ones:
+        batch.set(task, {"closed_at": batch.now, "closed_by_entry": by})
+
+
+def open_tasks(batch: Batch, facts: Facts, item: Item, kind: str) -> list[Item]:
+    """The case's open tasks of one type, the next due first."""
     tasks = [batch.take(doc) for doc in facts.tasks.get(item.doc.pk, ()) if doc.gone is None]
     # A phone that was off the net sends a whole day at once: tasks of this very batch may end in it.
     tasks += [
@@ -132,6 +139,4 @@ def close_tasks(
     ]
     open_ones = [task for task in tasks if task.values.get("type") == kind]
     open_ones = [task for task in open_ones if task.values.get("closed_at") is None]
-    open_ones.sort(key=lambda task: (task.values.get("due") or 0, task.doc.pk))
-    for task in open_ones[:1] if kind == "follow_up" and not every else open_ones:
-        batch.set(task, {"closed_at": batch.now, "closed_by_entry": by})
+    return sorted(open_ones, key=lambda task: (task.values.get("due") or 0, task.doc.pk))

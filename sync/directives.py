@@ -6,7 +6,7 @@ from sync.cases import lifecycle
 from sync.cases.lifecycle import Directive
 from sync.config import OUTSIDE, OUTSIDE_CODE, duty_tag
 from sync.facts import Facts
-from sync.recusal import denied, recuse_staff, seal_to, tell_recused
+from sync.recusal import denied, recuse_staff, seal_to, sealed_to, tell_recused
 from sync.values import CLASSES, SEALED, Level, Place
 
 _KEEPERS = frozenset({"centre_director"})
@@ -81,26 +81,55 @@ def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
 
 def _let_go(batch: Batch, facts: Facts, item: Item, following: int | None) -> None:
     """Who had a sealed case and has it no longer is no longer named for it, unless he is for another reason."""
-    former, config = item.doc.person, facts.config
-    if former is None or former == following or item.doc.klass != SEALED:
+    if item.doc.klass != SEALED:
         return
-    account = config.accounts.get(former)
-    told = {} if account is None else {account.id, account.username}
-    stays = config.roles_at(former, item.doc.cell) & _KEEPERS or config.settings.get("sealed_clerk") in told
-    writes = former == item.doc.author and item.doc.author_since is not None
-    sponsors = account is not None and (item.values.get("sponsor") or {}).get("user") == account.id
-    if not (stays or writes or sponsors):
-        batch.unname(item, former, facts.namings.get(item.doc.pk, []))
+    former = {item.doc.person} | _managers(facts, item)
+    if item.doc.author_since is not None:
+        former -= {item.doc.author}
+    for user_pk in sorted(pk for pk in former - {following} if pk is not None):
+        if not _stays_named(facts, item, user_pk):
+            batch.unname(item, user_pk, facts.namings.get(item.doc.pk, []))
+
+
+def _managers(facts: Facts, item: Item) -> set[int | None]:
+    """Who is named for a sealed case that lies in a unit's pool."""
+    if item.doc.duty is None:
+        return set()
+    return set(facts.config.unit_members(item.doc.duty // 2, frozenset({"unit_manager"})))
+
+
+def _stays_named(facts: Facts, item: Item, user_pk: int) -> bool:
+    """Whether somebody is named for a case for another reason than having written or handled it."""
+    config = facts.config
+    account = config.accounts.get(user_pk)
+    if account is None:
+        return False
+    keeps = config.roles_at(user_pk, item.doc.cell) & _KEEPERS
+    clerk = config.settings.get("sealed_clerk") in {account.id, account.username}
+    return bool(keeps) or clerk or (item.values.get("sponsor") or {}).get("user") == account.id
 
 
 def reclass(batch: Batch, facts: Facts, item: Item, klass: int) -> None:
-    """Another protection class; sealing names those who keep the case."""
+    """Another protection class; sealing names those who keep the case, and opening it ends that again."""
     former = item.doc.klass
     batch.set_class(item, klass)
+    if former == SEALED and klass != SEALED:
+        _open_again(batch, facts, item)
     if klass == SEALED and former != SEALED:
         seal_to(batch, facts, item, item.doc.writer if item.doc.author_since is not None else None)
         if item.doc.person is not None:
             batch.name(item, item.doc.person, facts.namings.get(item.doc.pk, []))
+
+
+def _open_again(batch: Batch, facts: Facts, item: Item) -> None:
+    """From here on they see the case by where it is: else they would still when it is elsewhere."""
+    config = facts.config
+    sponsor = config.account_by_id.get((item.values.get("sponsor") or {}).get("user") or "")
+    people = {item.doc.person, *_managers(facts, item), *sealed_to(facts, item)}
+    if item.doc.author_since is not None:
+        people.add(item.doc.author)
+    for user_pk in sorted(pk for pk in people - {None if sponsor is None else sponsor.pk} if pk is not None):
+        batch.unname(item, user_pk, facts.namings.get(item.doc.pk, []))
 
 
 def _set_place(batch: Batch, facts: Facts, item: Item, directive: lifecycle.SetPlace) -> None:
@@ -129,7 +158,8 @@ def move(batch: Batch, facts: Facts, item: Item, cell_pk: int, code: str) -> Non
     batch.place(item, Place.cell, cell_pk)
     batch.set(item, {"cell": code, "cell_generation": facts.config.generation})
     batch.close_author(item)
-    if item.doc.klass == SEALED and author is not None:
+    named = item.doc.klass == SEALED and author is not None and author != item.doc.person
+    if named and author is not None and not _stays_named(facts, item, author):
         batch.unname(item, author, facts.namings.get(item.doc.pk, []))
     if item.values.get("involves_staff"):
         recuse_staff(batch, facts, item)

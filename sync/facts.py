@@ -97,7 +97,7 @@ def load_history(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
     columns = ["doc_pk", "seq", "by_device", "w", "device", "digest", "fields"]
     if facts.restored is not None:
         columns.append("delta")  # asked by RC6 alone
-    for row in reader.find("change", {"doc_pk": pks}, order=["-seq"], columns=columns):
+    for row in reader.find("change", {"doc_pk": pks}, order=["-seq", "-pk"], columns=columns):
         facts.history.setdefault(row["doc_pk"], []).append(row)
     for line in reader.find("ledger", {"doc_pk": pks}, columns=["doc_pk", "field", "w"]):
         facts.ledgered.add((line["doc_pk"], line["field"], line["w"]))

@@ -55,12 +55,18 @@ def place(
             return Placed(row.pk, row.code, _record(found))
     if found is not None and found.method is Method.OUTSIDE:
         return Placed(OUTSIDE, OUTSIDE_CODE, _record(found) | {"needs_confirmation": True})
-    if household_cell is not None and household_cell in config.cells:
+    if household_cell is not None and in_force(config, household_cell):
         return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
     home = home_cell(config, author)
     if home is not None:
         return Placed(home, config.cells[home].code, _plain("home_cell", confirm=True))
     return Placed(OUTSIDE, OUTSIDE_CODE, _plain("none", confirm=True))
+
+
+def in_force(config: Config, cell_pk: int) -> bool:
+    """Whether a cell is of the edition in force: in one of the past nobody at a desk would find the case."""
+    row = config.cells.get(cell_pk)
+    return row is not None and row.level == 0 and row.generation == config.generation
 
 
 def home_cell(config: Config, user_pk: int | None) -> int | None:
@@ -73,7 +79,7 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
         if hold.kind == Place.cell
         and hold.reach is Reach.worker
         and hold.v_to == FOREVER
-        and hold.tag != OUTSIDE
+        and in_force(config, hold.tag)
     }
     return cells.pop() if len(cells) == 1 else None
 

@@ -10,6 +10,7 @@ The way of a batch, with the rules of ``PROTOCOL.md``:
 5. PU5  each row whose projection now differs from what was sent is answered with that projection, or a tombstone.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,6 +44,8 @@ class _Sent(Struct):
 
 _UNREAD = Checked({}, [], {}, usable=False, reason=None)
 _decode_rows = msgspec.json.Decoder(list[_Sent]).decode
+_decode_raws = msgspec.json.Decoder(list[Raw]).decode
+_decode_row = msgspec.json.Decoder(_Sent).decode
 _decode = msgspec.json.Decoder().decode
 
 _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
@@ -67,12 +70,23 @@ def parse(collection: int, body: bytes) -> list[PushRow]:
         return _flattened(collection, body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         try:
-            sent = _decode_rows(_mended(body))
+            sent = _rows_apart(_mended(body))
         except (ValueError, RecursionError) as error:
             raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
     if len(sent) > ROWS_MAX:
         raise BatchTooLarge
     return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
+
+
+def _rows_apart(body: bytes) -> list[_Sent]:
+    """PU9: rows of a batch in which one is no row at all; that one is kept as it came."""
+    rows: list[_Sent] = []
+    for raw in _decode_raws(body):
+        try:
+            rows.append(_decode_row(raw))
+        except msgspec.ValidationError:
+            rows.append(_Sent(raw))
+    return rows
 
 
 def _flattened(collection: int, body: bytes) -> list[PushRow]:
@@ -108,16 +122,18 @@ def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
             quoted = True
         elif byte in b"{[":
             depth += 1
-            if depth == 2:
-                start = place
+            if depth == 1:
+                start = place + 1
             elif depth == deepest + 1:
                 flat += b"null"
-        elif byte in b"}]":
-            depth -= 1
-            if depth == 1:
-                slices.append(body[start : place + 1])
-            elif depth == deepest:
-                continue
+        elif byte in b"}],":
+            if depth == 1 and (row := body[start:place].strip()):
+                slices.append(row)
+                start = place + 1
+            if byte != 0x2C:
+                depth -= 1
+                if depth == deepest:
+                    continue
         if depth <= deepest:
             flat.append(byte)
     return bytes(flat), slices
@@ -148,7 +164,7 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
         else:
             fault = None if isinstance(doc, dict) else "not_an_object"
     if fault is not None:
-        doc = _rescue_id(raw)
+        doc = _rescue(raw)
     try:
         key = content.id_bytes(collection, doc["id"])
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -201,16 +217,30 @@ def _deep(raw: bytes) -> bool:
     return False
 
 
-class _OnlyId(Struct):
-    id: str
+class _Rescued(Struct):
+    id: Raw = Raw(b"")
+    w: Raw = Raw(b"")
+    kind: Raw = Raw(b"")
+    protection: Raw = Raw(b"")
+    case_id: Raw = Raw(b"")
+    owner_id: Raw = Raw(b"")
 
 
-def _rescue_id(raw: bytes) -> dict[str, Any]:
-    """The id of a row that is kept aside whole, so that it can be answered."""
+def _rescue(raw: bytes) -> dict[str, Any]:
+    """Of a row that is kept aside whole: its id, so that it can be answered, and what says who may read it."""
     try:
-        return {"id": msgspec.json.decode(raw, type=_OnlyId).id}
+        parts = structs.asdict(_decode_rescued(raw))
     except (ValueError, RecursionError):
         return {}
+    found: dict[str, Any] = {}
+    for name, part in parts.items():
+        with contextlib.suppress(ValueError):
+            found[name] = _decode_text(part)
+    return found
+
+
+_decode_rescued = msgspec.json.Decoder(_Rescued).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
@@ -243,7 +273,9 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
         if row.key:
             decide(batch, facts, caller, row)
         else:
-            batch.keep(row.fault or "id_missing", row.raw, collection=collection, doc_id="")
+            # Nobody can be answered; whoever wrote by mistake into what a phone only reads is not told.
+            written = collection not in {Collection.tasks, Collection.cells, Collection.notices}
+            push_cases.aside(batch, facts, caller, row, row.fault or "id_missing", collection, tell=written)
     push_entries.take_effect(batch, facts)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
     _mark(tx, context, caller, collection, facts.head.seq)

@@ -6,14 +6,16 @@ from typing import Any
 from sync import casework, content
 from sync.batch import Batch, Item
 from sync.cases.lifecycle import kind_may_change
-from sync.cases.merge_rules import empty
+from sync.cases.merge_rules import empty, not_taken_out
 from sync.cases.model import checked
 from sync.facts import Facts
 from sync.merge import merge, merge_stale, same
 from sync.pull import Caller
+from sync.recusal import denied
 from sync.rows import PushRow, counter_of
 from sync.store import Reader
 from sync.values import CLASSES, Collection, Doc, Level
+from sync.visibility import CHILDREN
 
 _NAME = "cases"
 _IDENTIFYING = ("id", "kind", "subject_kind", "owner_id")
@@ -34,7 +36,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if doc is None:
         _capture(batch, facts, caller, row)
         return
-    if is_duplicate(facts, doc, row):
+    if is_duplicate(batch, facts, doc, row):
         if facts.restored is not None and doc.gone is None:
             # What was handed in again without its base comes once more with it, as an ordinary push.
             _keep_lost_base(batch, facts, row, batch.take(doc), _NAME)
@@ -57,8 +59,8 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     _edit(batch, facts, caller, row, batch.take(doc))
 
 
-def is_duplicate(facts: Facts, doc: Doc, row: PushRow) -> bool:
-    """PU6: the same write id and the same client-owned content, now or in the history."""
+def is_duplicate(batch: Batch, facts: Facts, doc: Doc, row: PushRow) -> bool:
+    """PU6: the same write id and the same client-owned content, now, in the history or earlier in the batch."""
     w = row.w
     if w is None or row.fault is not None:
         return False
@@ -66,8 +68,8 @@ def is_duplicate(facts: Facts, doc: Doc, row: PushRow) -> bool:
         return doc.digest == row.digest
     return any(
         past["w"] == w and past["digest"] == row.digest
-        for past in facts.history.get(doc.pk, ())
-        if past["w"] is not None
+        for past in (*facts.history.get(doc.pk, ()), *batch.replaced)
+        if past["w"] is not None and past["doc_pk"] == doc.pk
     )
 
 
@@ -81,25 +83,50 @@ def aside(
     *,
     tell: bool = True,
 ) -> None:
-    """QU2, QU3: keep what a row holds where a person finds it; its author is told once, in plain words."""
+    """QU2, QU3: keep what a row holds where a person finds it; its author is told once, in plain words.
+
+    It is kept beside the case it is about, so that whoever may not know of that case does not read it here, and an
+    erasure empties it too.
+    """
     if (collection, row.key, row.mark) in facts.kept:
         return
     facts.kept.add((collection, row.key, row.mark))
-    doc_id = content.id_text(collection, row.key)
-    doc = facts.docs.get((collection, row.key))
-    item = (
-        batch.take(doc)
-        if doc is not None and doc.collection == Collection.cases and doc.gone is None
-        else None
-    )
+    doc_id = content.id_text(collection, row.key) if row.key else ""
+    case = _about(batch, facts, collection, row)
     payload = {
         "new": row.doc if row.fault is None else {"raw": row.raw.decode(errors="replace")},
         "base": row.base,
     }
-    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case=item, w=row.mark)
-    if tell:
-        args = {"id": doc_id, "collection": content.NAMES[collection], "reason": reason, "quarantine": kept}
+    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case=case, w=row.mark)
+    if not tell:
+        return
+    args = {"collection": content.NAMES[collection], "reason": reason, "quarantine": kept}
+    if case is not None and caller.user_pk in denied(batch, facts, case):
+        # Who is recused learns that something was kept, and nothing of the case.
         batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args)
+        return
+    if doc_id:
+        args["id"] = doc_id
+    batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case)
+
+
+def _about(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Item | None:
+    """The living case that a row is, or is of, as far as can be read."""
+    doc = facts.docs.get((collection, row.key)) if row.key else None
+    if doc is not None and doc.collection in CHILDREN:
+        doc = facts.by_pk.get(doc.case_pk or 0)
+    if doc is None and collection in CHILDREN:
+        named = row.doc.get("case_id" if collection == Collection.entries else "owner_id")
+        try:
+            key = content.id_bytes(Collection.cases, named) if isinstance(named, str) else b""
+        except ValueError:
+            key = b""
+        doc = facts.docs.get((Collection.cases, key))
+    return batch.take(doc) if doc is not None and _is_living_case(doc) else None
+
+
+def _is_living_case(doc: Doc) -> bool:
+    return doc.collection == Collection.cases and doc.gone is None
 
 
 def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
@@ -170,6 +197,18 @@ def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str)
     _link_waiting(batch, facts, item, row.key)
 
 
+def tell_issues(batch: Batch, row: PushRow, item: Item, caller: Caller) -> None:
+    """What was wrong with an edit, beside what is wrong still; a good value ends the issues of its field."""
+    was = item.values.get("issues") or []
+    fresh = [_issue(issue.field, issue.code, issue.message) for issue in row.checked.issues]
+    written = {name: value for name, value in row.checked.values.items() if value != item.values.get(name)}
+    fresh += claims(written, caller)
+    faulty = {issue["field"].partition(".")[0] for issue in fresh}
+    good = row.checked.values.keys() - faulty
+    kept = [issue for issue in was if issue["field"].partition(".")[0] not in good and issue not in fresh]
+    batch.set(item, {"issues": [*kept, *fresh] or None})
+
+
 def _issue(field: str, code: str, message: str) -> dict[str, str]:
     return {"field": field, "code": code, "message": message}
 
@@ -199,12 +238,16 @@ def _link_waiting(batch: Batch, facts: Facts, case: Item, key: bytes) -> None:
         doc = facts.by_pk.get(pk)
         if doc is None or doc.own_since is None or doc.writer is None:
             continue
-        if facts.level(doc.writer, case.doc, batch.opened, batch.closed) < Level.plain:
-            continue  # who cannot see the case learns nothing of it
-        entry = batch.take(doc)
-        batch.link(entry, case)
-        batch.set(entry, {"parent_missing": None})
-        batch.linked.append(pk)
+        if facts.level(doc.writer, case.doc, batch.opened, batch.closed) >= Level.plain:
+            link(batch, doc, case)  # who cannot see the case learns nothing of it
+
+
+def link(batch: Batch, waiting: Doc, case: Item) -> None:
+    """PU12: hang an entry or a file that waits on its case, which its writer sees."""
+    entry = batch.take(waiting)
+    batch.link(entry, case)
+    batch.set(entry, {"parent_missing": None})
+    batch.linked.append(waiting.pk)
 
 
 def last_writer(facts: Facts, doc: Doc, field: str) -> int | None:
@@ -269,6 +312,7 @@ def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) 
         }
         batch.dispute(item, "kind", "fixed", lost, w=row.mark, other=item.doc.device)
         mine = {name: value for name, value in mine.items() if name != "kind"}
+    tell_issues(batch, row, item, caller)
     changed = merged_into(batch, facts, caller, row, item, mine, _NAME)
     if changed:
         restamp(batch, facts, item, row, caller)
@@ -290,6 +334,8 @@ def merged_into(
     other = item.doc.device
     _keep_lost_base(batch, facts, row, item, name)
     base = _base_of(name, row, mine)
+    if base is not None:
+        base |= {field: not_taken_out(base.get(field), mine[field]) for field in row.checked.partial}
     if is_stale(facts, item.doc, caller, row.w):
         merged = merge_stale(name, base or {}, mine, theirs)
     else:

@@ -15,7 +15,7 @@ from sync.entry_classes import class_of
 from sync.facts import Facts
 from sync.merge import same
 from sync.pull import Caller
-from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
+from sync.push_cases import aside, claims, is_duplicate, keep_rest, link, merged_into, restamp
 from sync.rows import PushRow
 from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 
@@ -29,7 +29,7 @@ def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
     field = "case_id" if collection == Collection.entries else "owner_id"
     keys: set[bytes] = set()
     for row in rows:
-        if row.fault is None and isinstance(row.doc.get(field), str):
+        if isinstance(row.doc.get(field), str):
             try:
                 keys.add(content.id_bytes(Collection.cases, row.doc[field]))
             except ValueError:
@@ -100,7 +100,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         "device": caller.device_pk,
         "digest": row.digest,
     }
-    level = _level_by(batch, facts, caller, values["case_id"], case)
+    level = _level_by(batch, facts, caller.user_pk, values["case_id"], case)
     if case is None or level < Level.plain:
         item = _waits(batch, caller, row, values, place)
     else:
@@ -134,7 +134,8 @@ def _known(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | N
 
 def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> None:
     """An entry that is here already: a repeat is harmless, another text goes to the ledger."""
-    if is_duplicate(facts, doc, row):
+    _find_case(batch, facts, doc)
+    if is_duplicate(batch, facts, doc, row):
         return
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if level == Level.none or row.fault is not None or row.doc.get("_deleted") is True:
@@ -155,6 +156,28 @@ def _again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -
         batch.dispute(item, field, "written_once", lost, w=row.mark, other=doc.device)
 
 
+def _find_case(batch: Batch, facts: Facts, doc: Doc) -> bool:
+    """What waits for its case finds it once its writer sees that: it may have come into view since."""
+    if doc.own_since is None or doc.gone is not None:
+        return False
+    values = batch.take(doc).values
+    named = values.get("case_id" if doc.collection == Collection.entries else "owner_id")
+    case = _case(batch, facts, named) if isinstance(named, str) else None
+    if case is None or doc.writer is None or _level_by(batch, facts, doc.writer, named, case) < Level.plain:
+        return False
+    link(batch, doc, case)
+    if doc.collection == Collection.entries and case.id != named:
+        batch.set(batch.take(doc), {"moved_from": named, "case_id": case.id})
+    return True
+
+
+def find_cases(batch: Batch, facts: Facts, waiting: Iterable[Doc]) -> int:
+    """Hang what waits on the cases that have come into its writers' view, with what that brings about; how many."""
+    found = sum(_find_case(batch, facts, doc) for doc in waiting)
+    take_effect(batch, facts)
+    return found
+
+
 def _case(batch: Batch, facts: Facts, case_id: str) -> Item | None:
     """PU12: the case an entry hangs on; a merged one leads to its master."""
     key = content.id_bytes(Collection.cases, case_id)
@@ -170,7 +193,7 @@ def _case(batch: Batch, facts: Facts, case_id: str) -> Item | None:
     return None
 
 
-def _level_by(batch: Batch, facts: Facts, caller: Caller, named: object, case: Item | None) -> Level:
+def _level_by(batch: Batch, facts: Facts, user_pk: int, named: object, case: Item | None) -> Level:
     """What the writer sees of the case; nothing where he named a merged one that he does not see.
 
     Else he would learn from the answer that it is there, and where it went.
@@ -179,9 +202,9 @@ def _level_by(batch: Batch, facts: Facts, caller: Caller, named: object, case: I
         return Level.none
     if isinstance(named, str) and named != case.id:
         doc = facts.docs.get((Collection.cases, content.id_bytes(Collection.cases, named)))
-        if doc is None or facts.level(caller.user_pk, doc, batch.opened, batch.closed) == Level.none:
+        if doc is None or facts.level(user_pk, doc, batch.opened, batch.closed) == Level.none:
             return Level.none
-    return facts.level(caller.user_pk, case.doc, batch.opened, batch.closed)
+    return facts.level(user_pk, case.doc, batch.opened, batch.closed)
 
 
 def _waits(batch: Batch, caller: Caller, row: PushRow, values: dict[str, Any], place: dict[str, Any]) -> Item:
@@ -243,7 +266,7 @@ def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Do
     if not whole or row.fault is not None or row.doc.get("_deleted") is True:
         _again(batch, facts, caller, row, doc)
         return
-    if is_duplicate(facts, doc, row):
+    if is_duplicate(batch, facts, doc, row):
         return
     result = row.checked
     if not result.usable:
@@ -294,7 +317,7 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
         "device": caller.device_pk,
         "digest": row.digest,
     }
-    level = _level_by(batch, facts, caller, owner, case)
+    level = _level_by(batch, facts, caller.user_pk, owner, case)
     if case is None or level < Level.plain:
         item = batch.create(Collection.files, row.key, values, author=caller.user_pk, own=True, **place)
         if isinstance(owner, str):

@@ -1,13 +1,13 @@
 """What the rows of a push are decided from, loaded once in the writing transaction (PU2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 
 from sync import content, placing, push_cases, push_entries, push_others
 from sync.entry_classes import load_named
 from sync.facts import Facts, load_cases, load_history
 from sync.pull import Caller
 from sync.rows import PushRow
-from sync.store import Tx
+from sync.store import Reader, Tx
 from sync.values import Collection, Doc
 
 
@@ -20,20 +20,40 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
     known = facts.learn(tx.documents(collection, keys))
     load_history(tx, facts, known)
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
-    for kept in tx.find("quarantine", {"doc_id": list(ids.values())}, columns=["collection", "doc_id", "w"]):
-        facts.kept.add((kept["collection"], content.id_bytes(collection, kept["doc_id"]), kept["w"] or ""))
+    _kept(tx, facts, collection, ids, [row.mark for row in rows if not row.key])
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)
-    if collection == Collection.cases or any(push_entries.is_act(row) for row in rows):
+    waits = any(doc.own_since is not None for doc in known)
+    if collection == Collection.cases or waits or any(push_entries.is_act(row) for row in rows):
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
     if collection == Collection.entries:
         load_named(tx, facts, [row.doc.get("body") for row in rows if row.fault is None])
+        load_named_by_waiting(tx, facts)
     if collection in {Collection.cases, Collection.visits}:
         _homes(tx, facts, collection, rows)
     for named in tx.namings(users=[caller.user_pk]):
         of_case = facts.namings.setdefault(named.case_pk, [])
         if named not in of_case:
             of_case.append(named)
+
+
+def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], marks: Sequence[str]) -> None:
+    """Which rows are in quarantine already: those with an id by it, those without by what they say."""
+    columns = ["doc_id", "w"]
+    keys = {text: key for key, text in ids.items()}
+    kept = tx.find("quarantine", {"doc_id": list(keys), "collection": collection}, columns=columns)
+    if marks:
+        kept += tx.find(
+            "quarantine", {"doc_id": "", "collection": collection, "w": list(marks)}, columns=columns
+        )
+    facts.kept |= {(collection, keys.get(row["doc_id"], b""), row["w"] or "") for row in kept}
+
+
+def load_parents(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> None:
+    """The cases that waiting entries hang upon, and the entries that waiting files do, with all a decision may ask."""
+    cases = facts.learn(tx.documents(Collection.cases, sorted(keys)))
+    load_cases(tx, facts, [*cases, *_masters(tx, facts, cases)])
+    load_named_by_waiting(tx, facts)
 
 
 def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known: Sequence[Doc]) -> list[Doc]:
@@ -44,14 +64,20 @@ def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known
         cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
     parents = {doc.case_pk for doc in known if doc.case_pk is not None}
     cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
+    return cases + _masters(tx, facts, cases)
+
+
+def _masters(tx: Tx, facts: Facts, cases: Sequence[Doc]) -> list[Doc]:
+    """Where merged cases lead to."""
+    found: list[Doc] = []
     merged = cases
     for _ in range(push_entries.MERGED_HOPS):  # a case merged into one that was merged itself
         masters = push_entries.masters(merged, facts)
         if not masters:
             break
         merged = facts.learn(tx.documents(Collection.cases, sorted(masters)))
-        cases += merged
-    return cases
+        found += merged
+    return found
 
 
 def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRow]) -> None:
@@ -62,8 +88,13 @@ def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRo
     unknown = {key: value for key, value in locations.items() if (Collection.cases, key) not in facts.docs}
     facts.assigned = placing.assign_fixes(facts.config, unknown)
     push_cases.load_waiting(tx, facts, keys)
-    waiting = [doc for doc in facts.by_pk.values() if doc.own_since is not None]
-    load_named(tx, facts, [content.whole(doc, facts.keys).get("body") for doc in waiting])
+    load_named_by_waiting(tx, facts)
+
+
+def load_named_by_waiting(reader: Reader, facts: Facts) -> None:
+    """The entries that acts which still wait for their case speak of."""
+    waiting = [doc for doc in facts.by_pk.values() if doc.own_since is not None and doc.gone is None]
+    load_named(reader, facts, [content.whole(doc, facts.keys).get("body") for doc in waiting])
 
 
 def _homes(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow]) -> None:

@@ -7,7 +7,7 @@ from sync import children, content, placing
 from sync.batch import Batch, Item
 from sync.facts import Facts
 from sync.pull import Caller
-from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
+from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp, tell_issues
 from sync.rows import PushRow
 from sync.values import Collection, Doc, Level, Place
 
@@ -34,7 +34,7 @@ def _stored(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | 
 
 def _may_edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> Item | None:
     """The item to edit, or None when the row is a repeat or was put aside."""
-    if is_duplicate(facts, doc, row):
+    if is_duplicate(batch, facts, doc, row):
         return None
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if doc.gone is not None or level == Level.none:
@@ -128,6 +128,7 @@ def _merge(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item,
         return
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
+    tell_issues(batch, row, item, caller)
     changed = merged_into(batch, facts, caller, row, item, result.values, name)
     if changed:
         restamp(batch, facts, item, row, caller)
@@ -155,6 +156,8 @@ def decide_notice(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> N
         aside(batch, facts, caller, row, row.fault or "out_of_scope", Collection.notices, tell=False)
         return
     item = batch.take(doc)
+    if row.checked.rest:
+        keep_rest(batch, facts, row, item, row.checked.rest)
     read_at = row.checked.values.get("read_at")
     if read_at is not None and item.values.get("read_at") is None:
         batch.set(item, {"read_at": read_at})

@@ -1,7 +1,9 @@
 """Who is named for a case, and who is kept from it (回避): rows that move visibility like a place does."""
 
 from sync.batch import Batch, Item
+from sync.config import duty_tag
 from sync.facts import Facts
+from sync.values import Place
 
 # Who is kept from a case about the community's own staff, besides the cell's other workers.
 _STAFF_ROLES = frozenset({"grid_leader", "community_officer", "community_leader"})
@@ -11,17 +13,22 @@ KEPT_FROM_STAFF_CASES = _STAFF_ROLES | _CELL_ROLES
 
 def seal_to(batch: Batch, facts: Facts, item: Item, author: int | None) -> None:
     """Sealed at birth: the author, the centre's director, and the one clerk the district names."""
-    config = facts.config
-    people = set(config.holders(frozenset({"centre_director"}), item.doc.cell))
-    clerk = config.settings.get("sealed_clerk")
-    people |= {
-        row.pk for row in config.accounts.values() if clerk is not None and clerk in {row.username, row.id}
-    }
+    people = sealed_to(facts, item)
     if author is not None and item.doc.author_since is not None:
         people.add(author)
     known = facts.namings.get(item.doc.pk, [])
     for user_pk in sorted(people):
         batch.name(item, user_pk, known)
+
+
+def sealed_to(facts: Facts, item: Item) -> set[int]:
+    """Who keeps any sealed case of this place: the centre's director, and the one clerk the district names."""
+    config = facts.config
+    clerk = config.settings.get("sealed_clerk")
+    clerks = {
+        row.pk for row in config.accounts.values() if clerk is not None and clerk in {row.username, row.id}
+    }
+    return set(config.holders(frozenset({"centre_director"}), item.doc.cell)) | clerks
 
 
 def recuse_staff(batch: Batch, facts: Facts, item: Item) -> None:
@@ -36,6 +43,18 @@ def recuse_staff(batch: Batch, facts: Facts, item: Item) -> None:
         if account is not None and account.id not in lifted:
             batch.name(item, user_pk, known, denied=True)
     tell_recused(batch, facts, item)
+    if item.doc.person in denied(batch, facts, item):
+        _take_back(batch, item)
+
+
+def _take_back(batch: Batch, item: Item) -> None:
+    """Who is recused has the case no longer: it lies in its unit's pool again, or with nobody."""
+    handler = item.values.get("handler")
+    if handler is not None:
+        batch.set(item, {"handler": {**handler, "user": None}})
+    if item.doc.duty is not None:
+        batch.place(item, Place.duty, duty_tag(item.doc.duty // 2, assigned=False))
+    batch.place(item, Place.person, None)
 
 
 def tell_recused(batch: Batch, facts: Facts, item: Item) -> None:

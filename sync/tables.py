@@ -185,7 +185,7 @@ class Waiting(DistrictRow, table=True):
     """An entry that came before its case."""
 
     __tablename__ = "waiting"
-    __table_args__ = (Index("waiting_case", "case_id"),)
+    __table_args__ = (Index("waiting_case", "case_id"), Index("waiting_open", "linked", "entry_pk"))
     entry_pk: int = Field(primary_key=True, sa_type=BIG)
     case_id: bytes = _bytes()
     linked: bool = Field(default=False)

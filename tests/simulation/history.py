@@ -718,6 +718,7 @@ class History:
     def _judge_entry(self, phone: Phone, doc: dict[str, Any], before: int) -> None:
         key, n = doc["id"], self.n
         if key in self.oracle.entries:
+            self._find_case(self.oracle.entries[key], n)
             return
         self._expect_number(before, f"entry {key[-4:]}")
         entry = Entry(key, phone.user, n, TYPES[doc["type"]], doc["case_id"])
@@ -736,6 +737,17 @@ class History:
         while case is not None and case.master is not None:
             case = self.oracle.cases.get(case.master)
         return case if case is not None and case.gone is None else None
+
+    def _find_case(self, entry: Entry, n: int) -> None:
+        """An entry that waits is sent again: its case may have come into its writer's view."""
+        case, named = self._master(entry.wanted), self.oracle.cases.get(entry.wanted)
+        if case is None or not any(span.high is None for span in entry.own):
+            return
+        if named is not case and self.oracle.level(entry.author, "cases", entry.wanted, n) == NONE:
+            return
+        if self.oracle.case_level(entry.author, case, n) >= LEAD:
+            entry.own[-1].high = n
+            entry.case, entry.link = case.id, n
 
     def _link_waiting(self, case: Case, n: int) -> None:
         for entry in self.oracle.entries.values():

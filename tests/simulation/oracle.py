@@ -214,12 +214,13 @@ class Oracle:
             return  # confirmed where it is: nobody was re-assigned
         if by_person:
             self._close(case, "author", n)
-            if (
-                case.klass == SEALED
-            ):  # he was among those it was sealed to only while it stood where he left it
-                self.close_for(case.named, case.author, n)
         self._close(case, "cell", n)
         case.places.append(Place(n, tag=("cell", cell)))
+        # He was among those it was sealed to only while it stood where he left it.
+        handler = case.open_place("person")
+        stays = case.author in self.directors(case, n) or (handler and handler.tag[1] == case.author)
+        if by_person and case.klass == SEALED and not stays:
+            self.close_for(case.named, case.author, n)
 
     def name(self, case: Case, user: str, n: int) -> None:
         """Only who has any role with cases can be named for one."""
@@ -245,7 +246,11 @@ class Oracle:
         if case.klass == klass:
             return
         case.classes[-1].high = n
+        was = case.klass
         case.classes.append(ClassSpan(n, klass=klass))
+        if was == SEALED:
+            for user in self.keepers(case, n):  # they see it by where it is again
+                self.close_for(case.named, user, n)
         if klass == SEALED:
             for user in self.keepers(case, n):
                 self.open_for(case.named, user, n)

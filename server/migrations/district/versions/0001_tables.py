@@ -422,6 +422,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_pk"),
     )
     op.create_index("waiting_case", "waiting", ["case_id"], unique=False)
+    op.create_index("waiting_open", "waiting", ["linked", "entry_pk"], unique=False)
 
 
 def downgrade() -> None:
