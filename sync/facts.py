@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from geo.assignment import Assignment
 from sync.cases.lifecycle import Done
 from sync.config import Config
+from sync.spoiled import Failures
 from sync.store import Reader, Row
 from sync.values import Collection, Doc, Head, Keys, Level, Named
 from sync.visibility import Relation, Viewer, seen_now
@@ -39,6 +40,7 @@ class Facts(Struct):
     births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case
     viewers: dict[int, Viewer] = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)  # what is to be left, since it could not be decided
 
     def viewer(self, user_pk: int) -> Viewer:
         """The person as a viewer of the loaded cases."""

@@ -8,7 +8,7 @@ import msgspec
 from sync.commit import Context, Work
 from sync.config import Config
 from sync.pull import LIMIT_MAX, Caller
-from sync.push import BYTES_MAX, ROW_BYTES_MAX, ROWS_MAX
+from sync.push_body import BYTES_MAX, ROW_BYTES_MAX, ROWS_MAX
 from sync.store import Reader, Tx
 from sync.values import Collection
 

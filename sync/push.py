@@ -10,42 +10,25 @@ The way of a batch, with the rules of ``PROTOCOL.md``:
 5. PU5  each row whose projection now differs from what was sent is answered with that projection, or a tombstone.
 """
 
-import contextlib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import structs
 
 from sync import content, push_cases, push_entries, push_others
 from sync.batch import Batch
-from sync.cases.model import Checked, checked
 from sync.commit import Context, Work, write
-from sync.errors import BadRequest, BatchTooLarge
+from sync.errors import StoreUnavailable
 from sync.facts import Facts
 from sync.pull import OVERLAP_MS, Caller, Sender
+from sync.push_body import parse
 from sync.push_facts import load
-from sync.rows import PushRow, write_id
+from sync.rows import PushRow
+from sync.spoiled import Failures, Spoiled, despite
 from sync.store import Tx
 from sync.values import Collection, Level
 
-ROWS_MAX = 1000
-BYTES_MAX = 4 * 1024 * 1024
-ROW_BYTES_MAX = 256 * 1024
-DEPTH_MAX = 32
-_CODE_MAX = 64
-
-
-class _Sent(Struct):
-    newDocumentState: Raw  # noqa: N815  # RxDB's name
-    assumedMasterState: Raw = Raw(b"")  # noqa: N815  # a union of Raw and None takes null only
-
-
-_UNREAD = Checked({}, [], {}, usable=False, reason=None)
-_decode_rows = msgspec.json.Decoder(list[_Sent]).decode
-_decode_raws = msgspec.json.Decoder(list[Raw]).decode
-_decode_row = msgspec.json.Decoder(_Sent).decode
 _decode = msgspec.json.Decoder().decode
 
 _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
@@ -60,189 +43,6 @@ _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
 }
 
 
-def parse(collection: int, body: bytes) -> list[PushRow]:
-    """PU1. Of a doubled key the last one counts here, as in the phone's own parser; raises for the batch only."""
-    if len(body) > BYTES_MAX:
-        raise BatchTooLarge
-    try:
-        sent = _decode_rows(body)
-    except RecursionError:
-        return _flattened(collection, body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        try:
-            sent = _rows_apart(_mended(body))
-        except (ValueError, RecursionError) as error:
-            raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
-    if len(sent) > ROWS_MAX:
-        raise BatchTooLarge
-    return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
-
-
-def _rows_apart(body: bytes) -> list[_Sent]:
-    """PU9: rows of a batch in which one is no row at all; that one is kept as it came."""
-    rows: list[_Sent] = []
-    for raw in _decode_raws(body):
-        try:
-            rows.append(_decode_row(raw))
-        except msgspec.ValidationError:
-            rows.append(_Sent(raw))
-    return rows
-
-
-def _flattened(collection: int, body: bytes) -> list[PushRow]:
-    """PU9 for a row so deep that no parser goes down to its end: the batch is read without what lies too deep.
-
-    The row itself is then found too deep, and kept with the bytes it came with.
-    """
-    flat, slices = _cut(body)
-    try:
-        rows = parse(collection, flat)
-    except RecursionError:  # pragma: no cover  # nothing deep is left
-        rows = []
-    if len(rows) != len(slices):
-        raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed")
-    return [
-        structs.replace(row, raw=whole) if row.fault == "row_too_deep" else row
-        for row, whole in zip(rows, slices, strict=True)
-    ]
-
-
-def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
-    """The body with null for whatever is nested deeper than any good row, and each row's bytes as they came."""
-    deepest = DEPTH_MAX + 4  # the array, the row, and a level more than a document may have
-    flat = bytearray()
-    slices: list[bytes] = []
-    depth = start = 0
-    quoted = escaped = False
-    for place, byte in enumerate(body):
-        if quoted:
-            escaped, ended = byte == 0x5C and not escaped, byte == 0x22 and not escaped
-            quoted = not ended
-        elif byte == 0x22:
-            quoted = True
-        elif byte in b"{[":
-            depth += 1
-            if depth == 1:
-                start = place + 1
-            elif depth == deepest + 1:
-                flat += b"null"
-        elif byte in b"}],":
-            if depth == 1 and (row := body[start:place].strip()):
-                slices.append(row)
-                start = place + 1
-            if byte != 0x2C:
-                depth -= 1
-                if depth == deepest:
-                    continue
-        if depth <= deepest:
-            flat.append(byte)
-    return bytes(flat), slices
-
-
-def _mended(body: bytes) -> bytes:
-    """The body with half characters replaced: an emoji cut in two is valid for the phone's JSON, not for UTF-8.
-
-    Without this one such row would turn the whole batch away, for ever.
-    """
-    text = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-
-
-def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
-    # PU9: what is wrong with a row is the row's own matter, never an error of the request.
-    fault = None
-    doc: Any = None
-    if len(raw) > ROW_BYTES_MAX:
-        fault = "row_too_large"
-    elif _deep(raw):
-        fault = "row_too_deep"
-    else:
-        try:
-            doc = _decode(raw)
-        except (ValueError, RecursionError):
-            fault = "row_malformed"
-        else:
-            fault = None if isinstance(doc, dict) else "not_an_object"
-    if fault is not None:
-        doc = _rescue(raw)
-    try:
-        key = content.id_bytes(collection, doc["id"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        key, fault = b"", fault or "id_missing"
-    if key and not _spelled(collection, key, doc["id"]):
-        # Nobody could be answered under another spelling; the row is kept whole.
-        key, fault = b"", "id_shape"
-    assumed: Any = None
-    if bytes(base) and fault is None and not _deep(bytes(base)):
-        try:
-            assumed = _decode(base)
-        except (ValueError, RecursionError):
-            assumed = None
-        assumed = assumed if isinstance(assumed, dict) else None
-    result = _UNREAD if fault is not None else checked(content.NAMES[collection], doc)
-    return PushRow(
-        raw, key, doc, assumed, fault, write_id(doc), checked=result, digest=content.digest(result.values)
-    )
-
-
-def _spelled(collection: int, key: bytes, text: str) -> bool:
-    """Whether an id is written as ids are: a UUID in small letters, or a cell's code."""
-    if collection == Collection.cells:
-        return len(text) <= _CODE_MAX and text.isprintable()
-    return content.id_text(collection, key) == text
-
-
-def _deep(raw: bytes) -> bool:
-    """Whether JSON nests deeper than the limit; strings are skipped."""
-    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
-        return False
-    depth = 0
-    quoted = escaped = False
-    for byte in raw:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                quoted = False
-        elif byte == 0x22:
-            quoted = True
-        elif byte in b"{[":
-            depth += 1
-            if depth > DEPTH_MAX:
-                return True
-        elif byte in b"}]":
-            depth -= 1
-    return False
-
-
-class _Rescued(Struct):
-    id: Raw = Raw(b"")
-    w: Raw = Raw(b"")
-    kind: Raw = Raw(b"")
-    protection: Raw = Raw(b"")
-    case_id: Raw = Raw(b"")
-    owner_id: Raw = Raw(b"")
-
-
-def _rescue(raw: bytes) -> dict[str, Any]:
-    """Of a row that is kept aside whole: its id, so that it can be answered, and what says who may read it."""
-    try:
-        parts = structs.asdict(_decode_rescued(raw))
-    except (ValueError, RecursionError):
-        return {}
-    found: dict[str, Any] = {}
-    for name, part in parts.items():
-        with contextlib.suppress(ValueError):
-            found[name] = _decode_text(part)
-    return found
-
-
-_decode_rescued = msgspec.json.Decoder(_Rescued).decode
-_decode_text = msgspec.json.Decoder(str).decode
-
-
 def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
     """The work of one push request; its value is the JSON array to answer.
 
@@ -251,13 +51,16 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
     rows = parse(collection, body)
 
     def work(tx: Tx, context: Context) -> bytes:
-        return _push(tx, context, caller, collection, rows)
+        return despite(lambda failed: _push(tx, context, caller, collection, rows, failed))
 
     return work
 
 
-def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
-    facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection)
+def _push(
+    tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow], failed: Failures
+) -> bytes:
+    facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection, failed=failed)
+    rows = [_as_failed(row) if place in failed else row for place, row in enumerate(rows)]
     load(tx, facts, caller, collection, rows)
     batch = Batch(
         facts.head,
@@ -268,18 +71,35 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
         device=caller.device_pk,
     )
     batch.ledgered |= facts.ledgered
-    decide = _DECIDE[collection]
-    for row in rows:
-        if row.key:
-            decide(batch, facts, caller, row)
-        else:
-            # Nobody can be answered; whoever wrote by mistake into what a phone only reads is not told.
-            written = collection not in {Collection.tasks, Collection.cells, Collection.notices}
-            push_cases.aside(batch, facts, caller, row, row.fault or "id_missing", collection, tell=written)
+    batch.effects += failed.values()
+    _decide(batch, facts, caller, collection, rows)
     push_entries.take_effect(batch, facts)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
     _mark(tx, context, caller, collection, facts.head.seq)
     return _answer(batch, facts, caller, collection, rows)
+
+
+def _decide(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
+    decide = _DECIDE[collection]
+    place = 0
+    try:
+        for place, row in enumerate(rows):  # noqa: B007  # asked when it fails
+            if row.key:
+                decide(batch, facts, caller, row)
+            else:
+                # Nobody can be answered; whoever wrote by mistake into what a phone only reads is not told.
+                written = collection not in {Collection.tasks, Collection.cells, Collection.notices}
+                reason = row.fault or "id_missing"
+                push_cases.aside(batch, facts, caller, row, reason, collection, tell=written)
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        raise Spoiled(place) from error
+
+
+def _as_failed(row: PushRow) -> PushRow:
+    """A row that could not be decided: it is kept whole, like one that cannot be read."""
+    return structs.replace(row, fault=row.fault or "row_failed")
 
 
 def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -> None:

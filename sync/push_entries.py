@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from sync import casework, children, content, timing
 from sync.batch import Batch, Item
 from sync.cases.lifecycle import on_entry
@@ -17,6 +19,7 @@ from sync.merge import same
 from sync.pull import Caller
 from sync.push_cases import aside, claims, is_duplicate, keep_rest, link, merged_into, restamp
 from sync.rows import PushRow
+from sync.spoiled import Spoiled
 from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 
 MERGED_HOPS = 8  # a case merged into one that was merged …
@@ -111,6 +114,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
             _run(batch, facts, caller.user_pk, case, item)
         else:
             _told(batch, facts, case, item, kind)
+        find_cases(batch, facts, [facts.by_pk[pk] for pk in facts.waiting.get(row.key, ())])
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
 
@@ -160,22 +164,60 @@ def _find_case(batch: Batch, facts: Facts, doc: Doc) -> bool:
     """What waits for its case finds it once its writer sees that: it may have come into view since."""
     if doc.own_since is None or doc.gone is not None:
         return False
-    values = batch.take(doc).values
-    named = values.get("case_id" if doc.collection == Collection.entries else "owner_id")
-    case = _case(batch, facts, named) if isinstance(named, str) else None
+    item = batch.take(doc)
+    if doc.collection == Collection.files:
+        return _find_owner(batch, facts, item)
+    named = str(item.values["case_id"])
+    case = _case(batch, facts, named)
     if case is None or doc.writer is None or _level_by(batch, facts, doc.writer, named, case) < Level.plain:
         return False
     link(batch, doc, case)
-    if doc.collection == Collection.entries and case.id != named:
-        batch.set(batch.take(doc), {"moved_from": named, "case_id": case.id})
+    if case.id != named:
+        batch.set(item, {"moved_from": named, "case_id": case.id})
     return True
 
 
+def _find_owner(batch: Batch, facts: Facts, file: Item) -> bool:
+    owner, writer = file.values.get("owner_id"), file.doc.writer
+    if not isinstance(owner, str) or writer is None:
+        return False
+    case, least = _owner(batch, facts, writer, owner)
+    if case is None:
+        return False
+    link(batch, file.doc, case)
+    letter = max(least, file.doc.entry_class or 0)
+    file.doc = structs.replace(file.doc, entry_class=letter)
+    batch.set(file, {"class": ENTRY_CLASSES[letter]})
+    return True
+
+
+def _owner(batch: Batch, facts: Facts, user_pk: int, owner: str) -> tuple[Item | None, int]:
+    """The case that a file hangs on, its own or that of the entry it shows, and how closed that entry is.
+
+    Nothing where its writer does not see case and entry.
+    """
+    case = _case(batch, facts, owner)
+    if case is not None:
+        seen = _level_by(batch, facts, user_pk, owner, case) >= Level.plain
+        return (case if seen else None), 0
+    key = content.id_bytes(Collection.entries, owner)
+    held = batch.held(Collection.entries, key)
+    doc = held.doc if held is not None else facts.docs.get((Collection.entries, key))
+    if doc is None or doc.gone is not None or doc.own_since is not None:
+        return None, 0
+    parent = facts.by_pk.get(doc.case_pk or 0)
+    parents = [item for item in batch.items.values() if item.doc.pk == doc.case_pk]
+    if facts.level(user_pk, doc, batch.opened, batch.closed) == Level.none or (
+        parent is None and not parents
+    ):
+        return None, 0
+    case = parents[0] if parents or parent is None else batch.take(parent)
+    return case, doc.entry_class or 0
+
+
 def find_cases(batch: Batch, facts: Facts, waiting: Iterable[Doc]) -> int:
-    """Hang what waits on the cases that have come into its writers' view, with what that brings about; how many."""
-    found = sum(_find_case(batch, facts, doc) for doc in waiting)
-    take_effect(batch, facts)
-    return found
+    """Hang what waits on the cases that have come, or come into its writers' view; how many."""
+    return sum(_find_case(batch, facts, doc) for doc in waiting)
 
 
 def _case(batch: Batch, facts: Facts, case_id: str) -> Item | None:
@@ -229,10 +271,19 @@ def take_effect(batch: Batch, facts: Facts) -> None:
         if entry.doc.collection != Collection.entries:
             continue
         case, kind = items[entry.doc.case_pk or 0], str(entry.values["type"])
-        if kind == "act":
-            _run(batch, facts, entry.doc.writer, case, entry)
-        else:
-            _told(batch, facts, case, entry, kind)
+        key = ("entry", pk)
+        if key in facts.failed:
+            if kind == "act":
+                refused = {"outcome": "refused", "reason": "act_failed"}
+                batch.set(entry, {"body": {**(entry.values.get("body") or {}), **refused}})
+            continue
+        try:
+            if kind == "act":
+                _run(batch, facts, entry.doc.writer, case, entry)
+            else:
+                _told(batch, facts, case, entry, kind)
+        except Exception as error:
+            raise Spoiled(key) from error
 
 
 def _run(batch: Batch, facts: Facts, user_pk: int | None, case: Item, entry: Item) -> None:
@@ -307,8 +358,8 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
     if row.w is not None:
         values["w"] = row.w
     owner = values.get("owner_id")
-    case = _case(batch, facts, owner) if isinstance(owner, str) else None
-    letter = ENTRY_CLASSES.index(_FILE_CLASS.get(str(values.get("kind")), "c"))
+    case, least = _owner(batch, facts, caller.user_pk, owner) if isinstance(owner, str) else (None, 0)
+    letter = max(least, ENTRY_CLASSES.index(_FILE_CLASS.get(str(values.get("kind")), "c")))
     values["class"] = ENTRY_CLASSES[letter]
     place: dict[str, Any] = {
         "writer": caller.user_pk,
@@ -317,8 +368,7 @@ def decide_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> Non
         "device": caller.device_pk,
         "digest": row.digest,
     }
-    level = _level_by(batch, facts, caller.user_pk, owner, case)
-    if case is None or level < Level.plain:
+    if case is None:
         item = batch.create(Collection.files, row.key, values, author=caller.user_pk, own=True, **place)
         if isinstance(owner, str):
             wanted = content.id_bytes(Collection.cases, owner)

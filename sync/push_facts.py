@@ -28,6 +28,7 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
     if collection == Collection.entries:
         load_named(tx, facts, [row.doc.get("body") for row in rows if row.fault is None])
+        push_cases.load_waiting(tx, facts, keys)  # files that came before the entry they show
         load_named_by_waiting(tx, facts)
     if collection in {Collection.cases, Collection.visits}:
         _homes(tx, facts, collection, rows)
@@ -52,6 +53,7 @@ def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], marks
 def load_parents(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> None:
     """The cases that waiting entries hang upon, and the entries that waiting files do, with all a decision may ask."""
     cases = facts.learn(tx.documents(Collection.cases, sorted(keys)))
+    cases += _of_entries(tx, facts, keys)
     load_cases(tx, facts, [*cases, *_masters(tx, facts, cases)])
     load_named_by_waiting(tx, facts)
 
@@ -62,9 +64,18 @@ def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known
     wanted = push_entries.case_keys(collection, rows)
     if wanted:
         cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
+    if collection == Collection.files:
+        cases += _of_entries(tx, facts, wanted)
     parents = {doc.case_pk for doc in known if doc.case_pk is not None}
     cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
     return cases + _masters(tx, facts, cases)
+
+
+def _of_entries(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> list[Doc]:
+    """The cases of the entries among these owners of files."""
+    entries = facts.learn(tx.documents(Collection.entries, sorted(keys)))
+    parents = {doc.case_pk for doc in entries if doc.case_pk is not None}
+    return facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
 
 
 def _masters(tx: Tx, facts: Facts, cases: Sequence[Doc]) -> list[Doc]:

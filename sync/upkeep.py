@@ -4,7 +4,7 @@ Cases follow a new edition of the cells, timed grants end, unsampled settlements
 forgotten is forgotten.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,9 +20,10 @@ from sync.config import OUTSIDE, Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
-from sync.push_entries import find_cases
+from sync.push_entries import find_cases, take_effect
 from sync.push_facts import load_parents
-from sync.store import Tx
+from sync.spoiled import Failures, despite
+from sync.store import Row, Tx
 from sync.values import Collection, Doc, Named, Place
 
 CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
@@ -103,18 +104,23 @@ def link_waiting(after: int = 0, limit: int = CHUNK) -> Work[Linked]:
     def work(tx: Tx, context: Context) -> Linked:
         where = {"linked": False, "entry_pk__gt": after}
         rows = tx.find("waiting", where, order=["entry_pk"], limit=limit)
-        if not rows:
-            return Linked(0, None)
-        facts = Facts(tx.head(), context.configs.get(tx), context.keys)
-        waiting = facts.learn(tx.documents_by_pk([row["entry_pk"] for row in rows]))
-        load_parents(tx, facts, {row["case_id"] for row in rows})
-        facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
-        batch = new_batch(tx, context)
-        found = find_cases(batch, facts, waiting)
-        write(tx, batch, context, "waiting.link")
+        found = despite(lambda failed: _link(tx, context, rows, failed)) if rows else 0
         return Linked(found, rows[-1]["entry_pk"] if len(rows) == limit else None)
 
     return work
+
+
+def _link(tx: Tx, context: Context, rows: Sequence[Row], failed: Failures) -> int:
+    facts = Facts(tx.head(), context.configs.get(tx), context.keys, failed=failed)
+    waiting = facts.learn(tx.documents_by_pk([row["entry_pk"] for row in rows]))
+    load_parents(tx, facts, {row["case_id"] for row in rows})
+    facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
+    batch = new_batch(tx, context)
+    batch.effects += failed.values()
+    found = find_cases(batch, facts, waiting)
+    take_effect(batch, facts)
+    write(tx, batch, context, "waiting.link")
+    return found
 
 
 def end_timed_grants() -> Work[int]:

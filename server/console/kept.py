@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from server.console.scope import CENTRE, Sight, find_document
 from sync import content
+from sync.cases.catalogue import CATEGORIES
 from sync.cases.fields import COLLECTIONS
 from sync.commit import Context, Work, audit_row
 from sync.config import OUTSIDE
 from sync.errors import BadRequest, Conflict, KeyLost, NotFound
 from sync.pull import Caller
 from sync.push import push_work
+from sync.push_body import rescue
 from sync.store import Reader, Row, Tx
 from sync.values import FOREVER, Collection, Doc, Level, Place, Reach
 
@@ -116,11 +118,38 @@ def _decision(sight: Sight, row: Row) -> str | None:
 
 
 def _may_open(sight: Sight, row: Row, payload: Any) -> bool:
-    """The centre's own: every document it speaks of is the caller's in full, or it speaks of none that is here."""
-    docs = list(_spoken_of(sight.reader, row, payload))
+    """The centre's own: every document it speaks of is the caller's in full, or it speaks of none that is here.
+
+    What waits for its case is its author's alone until then, but not what he wrote: the centre reads it here.
+    """
+    docs = [doc for doc in _spoken_of(sight.reader, row, payload) if doc.own_since is None]
     if docs:
         return all(doc.gone is None and sight.level(doc) == Level.full for doc in docs)
+    if _may_be_sealed(payload) and not _keeps_sealed(sight):
+        return False
     return _is_own_worker(sight, row["user_pk"])
+
+
+def _may_be_sealed(payload: Any) -> bool:
+    """Whether what belongs to no case that is here says that it is to be sealed, or cannot be asked."""
+    if payload is None:
+        return False  # nothing is left of it
+    new = payload.get("new", payload) if isinstance(payload, dict) else {}
+    told = rescue(new["raw"].encode()) if isinstance(new, dict) and isinstance(new.get("raw"), str) else new
+    if not isinstance(told, dict):
+        return True
+    category = told.get("category")
+    row = CATEGORIES.get(category) if isinstance(category, str) else None
+    by_category = row is not None and row.protection == "sealed"
+    return by_category or told.get("kind") == "tip_off" or told.get("protection") == "sealed"
+
+
+def _keeps_sealed(sight: Sight) -> bool:
+    """Whether sealed cases come to this person: the centre's director, or the clerk whom the district names."""
+    account = sight.config.accounts[sight.user_pk]
+    clerk = sight.config.settings.get("sealed_clerk")
+    named = clerk is not None and clerk in {account.username, account.id}
+    return named or "centre_director" in sight.config.roles(sight.user_pk)
 
 
 def _spoken_of(reader: Reader, row: Row, payload: Any) -> list[Doc]:

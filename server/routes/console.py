@@ -28,7 +28,8 @@ from sync.acting_work import act_work
 from sync.cases.catalogue import ROLES, UNIT_TYPES
 from sync.cases.model import checked
 from sync.errors import NotFound, Unprocessable
-from sync.push import ROW_BYTES_MAX, push_work
+from sync.push import push_work
+from sync.push_body import ROW_BYTES_MAX
 from sync.store import Reader
 from sync.values import Collection, Level
 

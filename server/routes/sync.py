@@ -22,7 +22,8 @@ from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
 from sync.pull import OVERLAP_MS, Caller as Puller, pull
-from sync.push import BYTES_MAX, push_work
+from sync.push import push_work
+from sync.push_body import BYTES_MAX
 from sync.store import Reader
 from sync.values import Collection
 

@@ -30,7 +30,7 @@ from sync.cases.model import checked
 from sync.cases.rules_lint import lint
 from sync.cases.rulesets import parse_rules
 from sync.cases.schema import json_schema
-from sync.push import parse
+from sync.push_body import parse
 from sync.tables import DirectoryRow, DistrictRow
 from sync.values import Collection
 from tests.simulation.world import CELLS, DISTRICT, World

@@ -1,0 +1,227 @@
+"""The body of a push, read into rows (PU1, PU9): what is wrong with one row is its own matter, not its neighbours'."""
+
+import contextlib
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from sync import content
+from sync.cases.model import Checked, checked
+from sync.errors import BadRequest, BatchTooLarge
+from sync.rows import PushRow, write_id
+from sync.values import Collection
+
+ROWS_MAX = 1000
+BYTES_MAX = 4 * 1024 * 1024
+ROW_BYTES_MAX = 256 * 1024
+DEPTH_MAX = 32
+_CODE_MAX = 64
+
+
+class _Sent(Struct):
+    newDocumentState: Raw  # noqa: N815  # RxDB's name
+    assumedMasterState: Raw = Raw(b"")  # noqa: N815  # a union of Raw and None takes null only
+
+
+_UNREAD = Checked({}, [], {}, usable=False, reason=None)
+_decode_rows = msgspec.json.Decoder(list[_Sent]).decode
+_decode_raws = msgspec.json.Decoder(list[Raw]).decode
+_decode_row = msgspec.json.Decoder(_Sent).decode
+_decode = msgspec.json.Decoder().decode
+
+
+def parse(collection: int, body: bytes) -> list[PushRow]:
+    """PU1. Of a doubled key the last one counts here, as in the phone's own parser; raises for the batch only."""
+    if len(body) > BYTES_MAX:
+        raise BatchTooLarge
+    try:
+        sent = _read(body)
+    except RecursionError:
+        return _flattened(collection, body)
+    except ValueError as error:
+        raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
+    if len(sent) > ROWS_MAX:
+        raise BatchTooLarge
+    return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
+
+
+def _read(body: bytes) -> list[_Sent]:
+    try:
+        return _decode_rows(body)
+    except msgspec.ValidationError:
+        return _rows_apart(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _rows_apart(_mended(body))
+
+
+def _rows_apart(body: bytes) -> list[_Sent]:
+    """PU9: rows of a batch in which one is no row at all; that one is kept as it came."""
+    rows: list[_Sent] = []
+    for raw in _decode_raws(body):
+        try:
+            rows.append(_decode_row(raw))
+        except msgspec.ValidationError:
+            rows.append(_Sent(raw))
+    return rows
+
+
+def _flattened(collection: int, body: bytes) -> list[PushRow]:
+    """PU9 for a row so deep that no parser goes down to its end: the batch is read without what lies too deep.
+
+    The row itself is then found too deep, and kept with the bytes it came with.
+    """
+    flat, slices = _cut(body)
+    try:
+        rows = parse(collection, flat)
+    except RecursionError:  # pragma: no cover  # nothing deep is left
+        rows = []
+    if len(rows) != len(slices):
+        raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed")
+    return [
+        structs.replace(row, raw=whole) if row.fault == "row_too_deep" else row
+        for row, whole in zip(rows, slices, strict=True)
+    ]
+
+
+def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
+    """The body with null for whatever is nested deeper than any good row, and each row's bytes as they came."""
+    deepest = DEPTH_MAX + 4  # the array, the row, and a level more than a document may have
+    flat = bytearray()
+    slices: list[bytes] = []
+    depth = start = 0
+    quoted = escaped = False
+    for place, byte in enumerate(body):
+        if quoted:
+            escaped, ended = byte == 0x5C and not escaped, byte == 0x22 and not escaped
+            quoted = not ended
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"{[":
+            depth += 1
+            if depth == 1:
+                start = place + 1
+            elif depth == deepest + 1:
+                flat += b"null"
+        elif byte in b"}],":
+            if depth == 1 and (row := body[start:place].strip()):
+                slices.append(row)
+                start = place + 1
+            if byte != 0x2C:
+                depth -= 1
+                if depth == deepest:
+                    continue
+        if depth <= deepest:
+            flat.append(byte)
+    return bytes(flat), slices
+
+
+def _mended(body: bytes) -> bytes:
+    """The body with half characters replaced: an emoji cut in two is valid for the phone's JSON, not for UTF-8.
+
+    Without this one such row would turn the whole batch away, for ever.
+    """
+    text = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
+    # PU9: what is wrong with a row is the row's own matter, never an error of the request.
+    fault = None
+    doc: Any = None
+    if len(raw) > ROW_BYTES_MAX:
+        fault = "row_too_large"
+    elif _deep(raw):
+        fault = "row_too_deep"
+    else:
+        try:
+            doc = _decode(raw)
+        except (ValueError, RecursionError):
+            fault = "row_malformed"
+        else:
+            fault = None if isinstance(doc, dict) else "not_an_object"
+    if fault is not None:
+        doc = rescue(raw) or {}
+    try:
+        key = content.id_bytes(collection, doc["id"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        key, fault = b"", fault or "id_missing"
+    if key and not _spelled(collection, key, doc["id"]):
+        # Nobody could be answered under another spelling; the row is kept whole.
+        key, fault = b"", "id_shape"
+    assumed: Any = None
+    if bytes(base) and fault is None and not _deep(bytes(base)):
+        try:
+            assumed = _decode(base)
+        except (ValueError, RecursionError):
+            assumed = None
+        assumed = assumed if isinstance(assumed, dict) else None
+    result = _UNREAD if fault is not None else checked(content.NAMES[collection], doc)
+    return PushRow(
+        raw, key, doc, assumed, fault, write_id(doc), checked=result, digest=content.digest(result.values)
+    )
+
+
+def _spelled(collection: int, key: bytes, text: str) -> bool:
+    """Whether an id is written as ids are: a UUID in small letters, or a cell's code."""
+    if collection == Collection.cells:
+        return len(text) <= _CODE_MAX and text.isprintable()
+    return content.id_text(collection, key) == text
+
+
+def _deep(raw: bytes) -> bool:
+    """Whether JSON nests deeper than the limit; strings are skipped."""
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
+        return False
+    depth = 0
+    quoted = escaped = False
+    for byte in raw:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                quoted = False
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"{[":
+            depth += 1
+            if depth > DEPTH_MAX:
+                return True
+        elif byte in b"}]":
+            depth -= 1
+    return False
+
+
+class _Rescued(Struct):
+    id: Raw = Raw(b"")
+    w: Raw = Raw(b"")
+    kind: Raw = Raw(b"")
+    category: Raw = Raw(b"")
+    protection: Raw = Raw(b"")
+    case_id: Raw = Raw(b"")
+    owner_id: Raw = Raw(b"")
+
+
+def rescue(raw: bytes) -> dict[str, Any] | None:
+    """Of a row that is kept aside whole: its id, so that it can be answered, and what says who may read it.
+
+    None where it cannot be read at all.
+    """
+    try:
+        parts = structs.asdict(_decode_rescued(raw))
+    except msgspec.ValidationError:
+        return {}  # no object: it says nothing
+    except (ValueError, RecursionError):
+        return None
+    found: dict[str, Any] = {}
+    for name, part in parts.items():
+        with contextlib.suppress(ValueError):
+            found[name] = _decode_text(part)
+    return found
+
+
+_decode_rescued = msgspec.json.Decoder(_Rescued).decode
+_decode_text = msgspec.json.Decoder(str).decode
