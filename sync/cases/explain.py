@@ -22,7 +22,7 @@ from sync.cases.calendars import (
     span_words,
 )
 from sync.cases.clocks import CaseFacts, Clock, measure, pause_at, remaining, used
-from sync.cases.escalation import Plan, Ready, State, Step, ready
+from sync.cases.escalation import Plan, Reach, Ready, State, Step, people_of, ready
 
 LEVEL_WORDS: Final = {
     "zh": ("网格", "社区(村)", "街道(乡镇)", "区(县)"),
@@ -98,14 +98,17 @@ def explain(
     plan: Plan,
     facts: CaseFacts,
     calendars: Mapping[str, Calendar],
-    reach: Mapping[int, tuple[str, ...]],
+    reach: Reach,
     now: int,
     lang: str = "zh",
     names: Mapping[str, str] | None = None,
 ) -> Explanation:
     """Explain a case at any instant. `names` says users as people know them; without it their ids stand."""
     told = names or {}
-    rungs = tuple(_rung(state, plan, step, calendars, reach, now, lang, told) for step in plan.steps)
+    people = {step.key: people_of(step, facts, reach) for step in plan.steps}
+    rungs = tuple(
+        _rung(state, plan, step, calendars, people[step.key], now, lang, told) for step in plan.steps
+    )
     return Explanation(
         sentence_zh=_sentence(state, plan, facts.level, calendars, now, "zh", told),
         sentence_en=_sentence(state, plan, facts.level, calendars, now, "en", told),
@@ -254,14 +257,14 @@ def _rung(
     plan: Plan,
     step: Step,
     calendars: Mapping[str, Calendar],
-    reach: Mapping[int, tuple[str, ...]],
+    people: tuple[str, ...],
     now: int,
     lang: str,
     names: Mapping[str, str],
 ) -> RungLine:
     row = next((row for row in state.fired if row.key == step.key), None)
     when = ready(plan, state, step)
-    reason: Reason = "" if row else _reason(plan, state, step, when, reach, now)
+    reason: Reason = "" if row else _reason(plan, state, step, when, people, now)
     if row:
         text = _OUTCOMES[row.outcome][lang != "zh"]
     else:
@@ -283,20 +286,18 @@ def _rung(
         reason=reason,
         reason_text=text,
         roles=step.roles,
-        to=reach.get(step.level, ()),
+        to=people,
     )
 
 
-def _reason(
-    plan: Plan, state: State, step: Step, when: Ready, reach: Mapping[int, tuple[str, ...]], now: int
-) -> Reason:
+def _reason(plan: Plan, state: State, step: Step, when: Ready, people: tuple[str, ...], now: int) -> Reason:
     """The first reason, in the order in which the engine itself asks."""
     if pause_at(_clock_of(plan, step), now) is not None:
         return "paused"
     if step.nominal_at is None or when.at is None:
         return "no_due"
     if now < step.nominal_at:
-        return "not_due" if step.warn or reach.get(step.level) else "nobody"
+        return "not_due" if step.warn or people else "nobody"
     fired = {row.key for row in state.fired}
     for _, _, raising in plan.ladders:
         if step in raising and any(s.key not in fired for s in raising[: raising.index(step)]):

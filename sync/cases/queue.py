@@ -110,7 +110,7 @@ def open_row(
             case_id,
             step.clock,
             step.epoch,
-            firing.level_to,
+            firing.queue,
         )
         if same and row.closed_at is None:
             return msgspec.structs.replace(row, reminded=row.reminded + 1, state="open")
@@ -119,7 +119,7 @@ def open_row(
     return Row(
         id=row_id,
         case_id=case_id,
-        level=firing.level_to,
+        level=firing.queue,
         clock=step.clock,
         epoch=step.epoch,
         opened_by=firing.key,

@@ -9,7 +9,7 @@ NAMES = {"u1": "王书记", "u2": "张主任"}
 
 
 def told(case: Case, when: str, lang: str = "zh") -> Explanation:
-    return explain(case.state, case.plan, case.facts, CALENDARS, case.reach, at(when), lang, NAMES)
+    return explain(case.state, case.plan, case.facts, CALENDARS, case.people, at(when), lang, NAMES)
 
 
 def rungs(explanation: Explanation, clock: str) -> Mapping[str, RungLine]:
@@ -59,7 +59,7 @@ def test_while_it_stands_still_the_sentence_says_that_it_is_not_coming() -> None
 
 def test_each_rung_that_has_not_come_gives_its_first_reason() -> None:
     case = dispatched()
-    case.reach = {0: ("worker",), 1: ("u1",), 3: ("district",)}
+    case.reach = {"handler": ("worker",), "community_leader": ("u1",), "district_leader": ("district",)}
     before = rungs(told(case, "2026-11-20 10:00"), "accept")
     assert before["community"].reason == "not_due"
     assert before["street"].reason == "nobody"

@@ -134,7 +134,10 @@ class TestTakingOn:
 class TestNobodyThere:
     def test_an_empty_level_is_passed_over_and_said_so(self) -> None:
         case = dispatched()
-        case.reach = {2: ("street",), 3: ("district",)}  # the secretary is recused
+        case.reach = {
+            "street_leader": ("street",),
+            "district_leader": ("district",),
+        }  # the secretary is recused
         first = case.tick("2026-11-20 14:30")[-1]
         assert (first.to, first.level_to, first.passed_over) == (("street",), 2, (1,))
 
