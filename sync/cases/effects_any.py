@@ -259,13 +259,25 @@ def _lift_card(acting: Acting) -> None:
     acting.track["card"] = None
 
 
+def _is_for_leaders(acting: Acting) -> None:
+    """A report of wrongdoing may be about a leader: none of them takes it on, whatever brought it before him."""
+    if acting.case.get("kind") == "tip_off" and "centre_director" not in acting.actor.roles:
+        raise ActError(
+            "act_forbidden",
+            "问题线索只由中心主任和指定的受理员经手",
+            "a report of wrongdoing is for the centre director and one named clerk",
+        )
+
+
 def _sponsor(acting: Acting) -> None:
+    _is_for_leaders(acting)
     acting.set["sponsor"] = {"user": acting.actor.user, "since": acting.now, "until": acting.args["until"]}
     acting.directives.append(Name(acting.actor.user))
     acting.event_args |= {"by": acting.actor.user, "until": acting.args["until"]}
 
 
 def _acknowledge(acting: Acting) -> None:
+    _is_for_leaders(acting)
     promise = acting.args["promise"]
     if promise <= acting.now:
         raise lacks("promise", zh="承诺时间应在将来", en="the promised time has to lie ahead")
@@ -277,6 +289,7 @@ def _acknowledge(acting: Acting) -> None:
 
 
 def _instruct(acting: Acting) -> None:
+    _is_for_leaders(acting)
     args = acting.args
     unit = known_unit(acting, args["unit"]) if "unit" in args else acting.handler.get("unit")
     instructions = acting.list_of("instructions")

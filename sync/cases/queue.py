@@ -230,11 +230,12 @@ def extend(row: Row, plan: Plan, by: str, now: int, *, days: int, reason_text: s
 
 
 def settle(rows: Sequence[Row], plan: Plan, now: int) -> tuple[Row, ...]:
-    """Close the rows whose clock is met or gone, and return those that changed."""
+    """Close the rows whose clock is met, gone or climbs no more, and return those that changed."""
+    climbing = {(step.clock, step.epoch) for step in plan.steps if not step.warn}
     changed = []
     for row in rows:
         clock = next((clock for clock in plan.clocks if _is_of(row, clock)), None)
-        if row.closed_at is not None or (clock is not None and clock.state in {"running", "paused"}):
+        if row.closed_at is not None or (row.clock, row.epoch) in climbing:
             continue
         met = clock is not None and clock.state == "met"
         zh, en = ("已办,事项结束", "Done") if met else ("时限已取消", "No longer runs")
