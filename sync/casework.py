@@ -219,14 +219,21 @@ def act(
         return _refused(batch, entry, done)
     answered = None
     if name in leaders.QUEUE_ACTS:
-        planned = timing.plan_of(facts, before, timing.state_of(batch, facts, item))
-        if planned is not None:
-            reach = leaders.reach_of_roles(actor.roles)
-            answered, no = leaders.act_on(
-                batch, facts, item, name, args, by=actor.user, plan=planned, reach=reach, row_id=row_id
-            )
-            if no is not None:
-                return _refused(batch, entry, Refused("act_illegal", no.zh, no.en))
+        answered, no = leaders.act_on(
+            batch,
+            facts,
+            item,
+            name,
+            args,
+            by=actor.user,
+            roles=actor.roles,
+            plan=timing.plan_of(facts, before, timing.state_of(batch, facts, item)),
+            event=done.events[0].args if done.events else {},
+            row_id=row_id,
+        )
+        if no is not None:
+            said = Refused("act_needs" if no.missing else "act_illegal", no.zh, no.en, missing=no.missing)
+            return _refused(batch, entry, said)
     batch.set(item, done.set)
     if done.set.get("code") == code:
         batch.series[series] = number

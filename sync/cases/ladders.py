@@ -14,7 +14,6 @@ from sync.cases.calendars import Calendar, Span, add_span
 from sync.cases.clocks import CaseFacts, Clock, Event, advance, clocks_of, measure, shift
 from sync.cases.rulesets import Ladder, RuleSet, StepRule, holds
 
-
 # A report of wrongdoing may be about the very people above: whatever the rules say, it comes before no leader.
 _NEVER_RAISED: Final = frozenset({"tip_off"})
 

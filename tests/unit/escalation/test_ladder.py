@@ -286,7 +286,7 @@ class TestNothingLiesForgotten:
     def test_an_extension_that_names_no_clock_means_the_one_due_first(self) -> None:
         case = dispatched()
         case.happens("case.contacted", "2026-11-20 09:00")
-        case.happens("case.extended", "2026-11-20 10:00", days=2)
+        case.happens("case.extended", "2026-11-20 10:00", span="2wd")
         assert clock(case, "accept").due_at == at("2026-11-24 17:30")
 
 

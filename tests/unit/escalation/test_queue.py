@@ -127,7 +127,22 @@ def test_an_extension_closes_the_row_and_gives_the_promise_anew() -> None:
     event = acted.events[0]
     case.happens(event.kind, event.at, **event.args)
     running = [clock for clock in case.plan.clocks if clock.state == "running"]
-    assert [(clock.epoch, clock.due_at) for clock in running] == [(2, at("2026-11-24 17:30"))]
+    assert [(clock.epoch, clock.due_at) for clock in running] == [
+        (2, at("2026-11-23 17:30"))
+    ]  # from Sunday on
+
+
+def test_longer_mediation_needs_the_consent_of_the_parties() -> None:
+    case = Case()
+    case.becomes(status="in_mediation")
+    case.happens("case.begun", "2026-10-19 09:00")
+    row = climbed(case, "2026-11-19 09:00")
+    assert row.clock == "mediation"
+    refused = extend(row, case.plan, "u1", at("2026-11-19 10:00"), days=60, reason_text="再谈")
+    assert isinstance(refused, Refused)
+    assert refused.missing == ("consent",)
+    agreed = extend(row, case.plan, "u1", at("2026-11-19 10:00"), days=60, reason_text="再谈", consent=True)
+    assert isinstance(agreed, Acted)
 
 
 def test_a_sponsor_answers_for_the_case_himself() -> None:
