@@ -261,6 +261,26 @@ def test_a_receipt_tells_anybody_the_status_and_the_next_step_only(town: Town) -
     assert len(answers) == 1
 
 
+def test_the_receipt_of_a_sealed_case_answers_like_one_that_never_was(town: Town) -> None:
+    unknown = town.get(None, f"/public/v1/progress/{'2' * 14}")
+
+    def admitted(**fields: Any) -> tuple[str, str]:
+        case = town.capture(**fields)
+        town.must_act("centre_director", case, "triage", category="0204", basis="lawful", risk="yellow")
+        return case, town.must_act("centre_director", case, "admit")["query_code"]
+
+    sealed, code = admitted(protection="sealed")
+    assert town.get(None, f"/public/v1/progress/{code}").content == unknown.content
+    other, merged = admitted()
+    assert town.get(None, f"/public/v1/progress/{merged}").status_code == 200
+    town.must_act("centre_director", other, "merge", master=sealed)
+    assert town.get(None, f"/public/v1/progress/{merged}").content == unknown.content
+    third, later = admitted()
+    town.must_act("centre_director", third, "protect", **{"class": "sealed"}, reason="家暴")
+    answer = town.get(None, f"/public/v1/progress/{later}")
+    assert (answer.status_code, answer.content) == (404, unknown.content)
+
+
 def test_every_status_has_a_next_step_for_the_public() -> None:
     from server.console.progress import NEXT
     from sync.cases.catalogue import STATUSES
