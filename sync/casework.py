@@ -29,6 +29,8 @@ KIND_CODES = frozenset(KINDS)
 COLLECTIVE_FROM = 5  # people
 # Facts that the rules of the clocks read from the case.
 _TIMED = frozenset({"kind", "category", "risk", "urgency", "complexity", "protection", "status", "level"})
+# What says that somebody is in danger at home is asked by the clock of the follow-up alone.
+_FOLLOWED_UP_BY = frozenset({"signals", "parties"})
 
 
 # What the lifecycle reads of a capture that was not settled on the spot, besides its signals.
@@ -309,7 +311,8 @@ def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> 
         reclass(batch, facts, item, CLASSES.index(item.values.get("protection") or "normal"))
     if "involves_staff" in changed and item.values.get("involves_staff"):
         recuse_staff(batch, facts, item)
-    if changed & _TIMED:
+    timed = _TIMED | (_FOLLOWED_UP_BY if item.values.get("resolved_at") else frozenset())
+    if changed & timed:
         raised = (
             [("case.urgency_raised", {"urgency": item.values.get("urgency")})] if "urgency" in changed else []
         )

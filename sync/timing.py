@@ -8,6 +8,7 @@ import msgspec
 from sync import leaders
 from sync.batch import Batch, Item
 from sync.cases import escalation
+from sync.cases.acting import protective
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.cases.clocks import CaseFacts, Event
 from sync.cases.escalation import Ack, Firing, Plan, State
@@ -33,6 +34,7 @@ def case_facts(values: Mapping[str, Any]) -> CaseFacts:
         status=status,
         level=values.get("level") or 0,
         open=status in OPEN_STATUSES,
+        protective=protective(values),
     )
 
 

@@ -44,6 +44,7 @@ class CaseFacts(msgspec.Struct, frozen=True):
     status: str
     level: int
     open: bool
+    protective: bool = False  # somebody may be in danger at home
 
 
 class Segment(msgspec.Struct, frozen=True):

@@ -319,7 +319,7 @@ class TestFollowUp:
 
     def test_a_protected_case_is_looked_after_sooner(self) -> None:
         case = Case()
-        case.becomes(status="settled", protection="sealed")
+        case.becomes(status="settled", protective=True)
         case.happens("case.settled", "2026-11-19 10:00")
         assert clock(case, "follow_up").due_at == at("2026-11-20 17:30")
 
@@ -368,7 +368,7 @@ def test_a_suppressed_ladder_is_recorded_as_silent() -> None:
     rules = load_rules(
         msgspec.json.encode(msgspec.structs.replace(RULES.rules, ladders=quiet), order="sorted")
     )
-    case = dispatched(protection="sealed")
+    case = dispatched(protective=True)
     case.rules = rules
     assert {f.outcome for f in case.tick("2026-11-20 14:30")} == {"suppressed"}
     assert case.facts.level == 0
