@@ -312,11 +312,14 @@ def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> 
     if "involves_staff" in changed and item.values.get("involves_staff"):
         recuse_staff(batch, facts, item)
     timed = _TIMED | (_FOLLOWED_UP_BY if item.values.get("resolved_at") else frozenset())
-    if changed & timed:
-        raised = (
-            [("case.urgency_raised", {"urgency": item.values.get("urgency")})] if "urgency" in changed else []
-        )
-        timing.happened(batch, facts, item, raised)
+    heard: list[tuple[str, dict[str, Any]]] = []
+    if "urgency" in changed:
+        heard.append(("case.urgency_raised", {"urgency": item.values.get("urgency")}))
+    if "source_due" in changed:
+        due = item.values.get("source_due")
+        heard.append(("source.due_set", {"source_due": due} if isinstance(due, int) else {}))
+    if heard or changed & timed:
+        timing.happened(batch, facts, item, heard)
 
 
 def _derive(batch: Batch, item: Item, changed: frozenset[str]) -> frozenset[str]:
