@@ -12,7 +12,6 @@ from sync.cases.escalation import Firing, Plan
 from sync.cases.model import instant_of
 from sync.cases.queue import Row
 from sync.facts import Facts
-from sync.values import SEALED
 
 QUEUE_ACTS = frozenset({"acknowledge", "instruct", "sponsor", "send_back", "extend"})
 # What only the holder of a row does: without one there is nothing to answer.
@@ -60,8 +59,8 @@ def put(batch: Batch, facts: Facts, case: Item, row: Row) -> None:
 def open_for(batch: Batch, facts: Facts, case: Item, firing: Firing, plan: Plan) -> Row | None:
     """The row a firing opens, or the open one it reminds of; None where it opens nothing."""
     handler = (case.values.get("handler") or {}).get("unit")
-    # The row of a sealed case is read by leaders who may not know who has it.
-    unit = facts.config.unit_by_code.get(handler) if handler and case.doc.klass != SEALED else None
+    # The row of a protected case is read by leaders who are shown its facts, and not who has it.
+    unit = facts.config.unit_by_code.get(handler) if handler and case.klass == "normal" else None
     row = queue.open_row(
         firing,
         plan,
@@ -97,6 +96,19 @@ def close_met(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:
         put(batch, facts, case, row)
     for row in queue.settle(rows_of(batch, facts, case), plan, batch.now):
         put(batch, facts, case, row)
+    if case.klass != "normal":
+        _withhold(batch, facts, case, plan)
+
+
+def _withhold(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:
+    """A case protected after it had climbed: its rows say no longer who has it."""
+    steps = {step.key: step for step in plan.steps}
+    for row in rows_of(batch, facts, case):
+        if row.closed_at is None and row.opened_by in steps:
+            zh, en = queue.reason(plan, steps[row.opened_by], None)
+            silent = _as_it_stands(msgspec.structs.replace(row, reason_zh=zh, reason_en=en), case)
+            if silent != row:
+                put(batch, facts, case, silent)
 
 
 def reach_of_roles(roles: frozenset[str]) -> int:

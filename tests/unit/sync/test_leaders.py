@@ -153,6 +153,25 @@ def test_an_extension_means_the_clock_it_names_in_natural_days(district: Distric
         district.act("street", case, "extend", clock="mediation", days=10, reason="再谈", consent=True)
 
 
+@pytest.mark.parametrize(("protection", "shown"), [("normal", True), ("restricted", False)])
+def test_the_row_of_a_protected_case_does_not_say_who_has_it(
+    district: District, protection: str, shown: bool
+) -> None:
+    case = dispatched(district)
+    district.act("director", case, "protect", **{"class": protection}, reason="涉及未成年人")
+    risen(district, 1, case)
+    (row,) = rows(district, closed_at=None)
+    assert ("司法所" in row["said"]["reason_zh"], "司法所" in row["said"]["reason_en"]) == (shown, shown)
+
+
+def test_a_case_protected_after_it_has_climbed_takes_the_name_out_of_the_row(district: District) -> None:
+    case = risen(district, 1)
+    assert "司法所" in rows(district, closed_at=None)[0]["said"]["reason_zh"]
+    district.act("director", case, "protect", **{"class": "restricted"}, reason="涉及未成年人")
+    (row,) = rows(district, closed_at=None)
+    assert "已派承办单位" in row["said"]["reason_zh"]
+
+
 # --- instructions ----------------------------------------------------------------------------------------------------
 
 
