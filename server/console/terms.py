@@ -50,16 +50,19 @@ def clocks_of(sight: Sight, seen: Seen, *, now: int, lang: str) -> dict[str, Any
     if told is None:
         return {"case_id": seen.shown["id"], "now": now, "sentence": None, "clocks": [], "rungs": []}
     names = names_of(sight)
-    words = TABLES["clocks"]
+    rules = sight.config.ruleset
+    own = {} if rules is None else rules.rules.clocks  # a district's own clock has its name from the rules
     clocks = []
     for line in told.clocks:
-        row = words.get(line.clock)
+        row: Any = TABLES["clocks"].get(line.clock) or own.get(line.clock)
         label = None if row is None else (row.zh if lang == "zh" else row.en)
         clocks.append(msgspec.to_builtins(line) | {"label": label})
-    rungs = [
-        msgspec.to_builtins(line) | {"to_names": [names.get(user, user) for user in line.to]}
-        for line in told.rungs
-    ]
+    rungs = []
+    for rung in told.rungs:
+        # Of a protected case a leader is shown the facts, and not who has it: whom its warnings go to would say so.
+        to = rung.to if seen.level >= Level.plain or not rung.warn else ()
+        line_of = {"to": list(to), "to_names": [names.get(user, user) for user in to]}
+        rungs.append(msgspec.to_builtins(rung) | line_of)
     return {
         "case_id": seen.shown["id"],
         "now": now,

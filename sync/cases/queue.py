@@ -24,6 +24,8 @@ GROUP_WORDS: Final[Mapping[Group, tuple[str, str]]] = {
 _ASKED: Final[Mapping[str, tuple[str, str]]] = {
     "accept": ("请明确承办单位或催其签收", "Name the unit, or have it accept"),
     "admit": ("请督促受理", "Have it admitted"),
+    "dispatch": ("请督促派单", "Have it dispatched"),
+    "conclude": ("请督促后续处理", "Have the next step taken"),
     "first_contact": ("请安排人今天联系当事人", "Have somebody reach the parties today"),
     "emergency_ack": ("请立即领办", "Take it on at once"),
     "instruction_reply": (
@@ -151,7 +153,7 @@ def open_row(
 
 
 def reason(plan: Plan, step: Step, holder: str | None) -> tuple[str, str]:
-    """Why a rung speaks, in Chinese and English: 已派城关司法所,超过签收时限4个工作小时仍未签收."""
+    """Why a rung speaks, in Chinese and English: 已派城关司法所,超过签收时限(4个工作小时)仍未签收."""
     rule = plan.ruleset.rules.clocks[step.clock]
     clock = next(clock for clock in plan.clocks if (clock.kind, clock.epoch) == (step.clock, step.epoch))
     span = clock.budget

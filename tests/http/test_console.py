@@ -205,6 +205,9 @@ def test_the_clocks_say_when_a_case_reaches_whom_in_both_languages(town: Town) -
     assert english["sentence"].startswith("Reaches the community")
     assert {clock["clock"] for clock in told["clocks"]} >= {"admit", "first_contact"}
     assert all(rung["reason"] == "not_due" for rung in told["rungs"] if rung["level"] == 1)
+    told = town.get("clerk", f"/api/v1/cases/{town.admitted()}/clocks").json()
+    assert {clock["label"] for clock in told["clocks"]} >= {"受理", "派单", "首次联系"}
+    assert None not in {clock["label"] for clock in told["clocks"]}
     assert town.get("clerk", f"/api/v1/cases/{case}/clocks", lang="fr").status_code == 400
 
 
