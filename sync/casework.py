@@ -29,6 +29,8 @@ KIND_CODES = frozenset(KINDS)
 COLLECTIVE_FROM = 5  # people
 # Facts that the rules of the clocks read from the case.
 _TIMED = frozenset({"kind", "category", "risk", "urgency", "complexity", "protection", "status", "level"})
+# What says that somebody is in danger at home is asked by the clock of the follow-up alone.
+_FOLLOWED_UP_BY = frozenset({"signals", "parties"})
 
 
 # What the lifecycle reads of a capture that was not settled on the spot, besides its signals.
@@ -229,14 +231,21 @@ def act(
         return _refused(batch, entry, done)
     answered = None
     if name in leaders.QUEUE_ACTS:
-        planned = timing.plan_of(facts, before, timing.state_of(batch, facts, item))
-        if planned is not None:
-            reach = leaders.reach_of_roles(actor.roles)
-            answered, no = leaders.act_on(
-                batch, facts, item, name, args, by=actor.user, plan=planned, reach=reach, row_id=row_id
-            )
-            if no is not None:
-                return _refused(batch, entry, Refused("act_illegal", no.zh, no.en))
+        answered, no = leaders.act_on(
+            batch,
+            facts,
+            item,
+            name,
+            args,
+            by=actor.user,
+            roles=actor.roles,
+            plan=timing.plan_of(facts, before, timing.state_of(batch, facts, item)),
+            event=done.events[0].args if done.events else {},
+            row_id=row_id,
+        )
+        if no is not None:
+            said = Refused("act_needs" if no.missing else "act_illegal", no.zh, no.en, missing=no.missing)
+            return _refused(batch, entry, said)
     batch.set(item, done.set)
     if done.set.get("code") == code:
         batch.series[series] = number
@@ -314,11 +323,15 @@ def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> 
         reclass(batch, facts, item, CLASSES.index(item.values.get("protection") or "normal"))
     if "involves_staff" in changed and item.values.get("involves_staff"):
         recuse_staff(batch, facts, item)
-    if changed & _TIMED:
-        raised = (
-            [("case.urgency_raised", {"urgency": item.values.get("urgency")})] if "urgency" in changed else []
-        )
-        timing.happened(batch, facts, item, raised)
+    timed = _TIMED | (_FOLLOWED_UP_BY if item.values.get("resolved_at") else frozenset())
+    heard: list[tuple[str, dict[str, Any]]] = []
+    if "urgency" in changed:
+        heard.append(("case.urgency_raised", {"urgency": item.values.get("urgency")}))
+    if "source_due" in changed:
+        due = item.values.get("source_due")
+        heard.append(("source.due_set", {"source_due": due} if isinstance(due, int) else {}))
+    if heard or changed & timed:
+        timing.happened(batch, facts, item, heard)
 
 
 def _derive(batch: Batch, item: Item, changed: frozenset[str]) -> frozenset[str]:

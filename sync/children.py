@@ -9,7 +9,7 @@ from sync.cases.lifecycle import Done, TaskDraft
 from sync.entry_classes import class_of, taken
 from sync.facts import Facts
 from sync.merge import same
-from sync.recusal import denied
+from sync.recusal import denied, named
 from sync.values import ENTRY_CLASSES, SEALED, Collection
 
 _DESK = frozenset(
@@ -24,7 +24,7 @@ def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: 
         for draft in done.entries
     ]
     for task in done.tasks:
-        for user in _whose(facts, item, task):
+        for user in _whose(batch, facts, item, task):
             open_task(batch, facts, item, task.type, role=task.role, user=user, due=task.due, text=task.text)
     asked = any(draft.type == "follow_up" for draft in done.entries)
     for kind in done.close_tasks:
@@ -38,12 +38,25 @@ def write_drafts(batch: Batch, facts: Facts, item: Item, done: Done, *, author: 
     return ids
 
 
-def _whose(facts: Facts, item: Item, task: TaskDraft) -> list[str | None]:
+def _whose(batch: Batch, facts: Facts, item: Item, task: TaskDraft) -> list[str | None]:
     """For whom a task is: a person, those of the handling unit in a role, else the cell (None)."""
+    if task.user is None and item.doc.klass == SEALED:
+        return [_keeper(batch, facts, item)]  # it may lie in no cell
     if task.user is not None or task.to_cell or task.role is None or item.doc.duty is None:
         return [task.user]
     people = facts.config.unit_members(item.doc.duty // 2, frozenset({task.role}))
     return [facts.config.accounts[pk].id for pk in people if pk in facts.config.accounts] or [None]
+
+
+def _keeper(batch: Batch, facts: Facts, item: Item) -> str | None:
+    """Who does what a sealed case asks for: who has it, else its author while he is named, else the director."""
+    config, may_know = facts.config, named(batch, facts, item) - denied(batch, facts, item)
+    directors = config.holders(frozenset({"centre_director"}), item.doc.cell)
+    for pk in (item.doc.person, item.doc.writer, *directors):
+        account = None if pk is None else config.accounts.get(pk)
+        if account is not None and account.state == "active" and account.pk in may_know:
+            return account.id
+    return None
 
 
 def write_entry(

@@ -1,6 +1,6 @@
 """The leaders' queue inside a commit: rows of a case, what an act does to them, and when they close."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,10 +12,12 @@ from sync.cases.escalation import Firing, Plan
 from sync.cases.model import instant_of
 from sync.cases.queue import Row
 from sync.facts import Facts
-from sync.values import SEALED
 
 QUEUE_ACTS = frozenset({"acknowledge", "instruct", "sponsor", "send_back", "extend"})
-_DAY_MS = 86_400_000
+# What only the holder of a row does: without one there is nothing to answer.
+NEED_A_ROW = frozenset({"acknowledge", "send_back", "extend"})
+# An emergency is the duty desk's from the first minute, before any row has opened.
+_EMERGENCY_DESK = frozenset({"duty_officer", "centre_director"})
 # Whoever leads answers the rows of his level and below; the centre's director and the duty desk answer any.
 _REACH = {
     "community_leader": 1,
@@ -57,8 +59,8 @@ def put(batch: Batch, facts: Facts, case: Item, row: Row) -> None:
 def open_for(batch: Batch, facts: Facts, case: Item, firing: Firing, plan: Plan) -> Row | None:
     """The row a firing opens, or the open one it reminds of; None where it opens nothing."""
     handler = (case.values.get("handler") or {}).get("unit")
-    # The row of a sealed case is read by leaders who may not know who has it.
-    unit = facts.config.unit_by_code.get(handler) if handler and case.doc.klass != SEALED else None
+    # The row of a protected case is read by leaders who are shown its facts, and not who has it.
+    unit = facts.config.unit_by_code.get(handler) if handler and case.klass == "normal" else None
     row = queue.open_row(
         firing,
         plan,
@@ -89,14 +91,36 @@ def _as_it_stands(row: Row, case: Item) -> Row:
 
 
 def close_met(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:
-    """Rows whose promise has been kept, or runs no more, end."""
+    """Rows whose promise has been kept, or runs no more, end; an instruction on a row is as its clock says."""
+    for row in queue.follow(rows_of(batch, facts, case), plan):
+        put(batch, facts, case, row)
     for row in queue.settle(rows_of(batch, facts, case), plan, batch.now):
         put(batch, facts, case, row)
+    if case.klass != "normal":
+        _withhold(batch, facts, case, plan)
+
+
+def _withhold(batch: Batch, facts: Facts, case: Item, plan: Plan) -> None:
+    """A case protected after it had climbed: its rows say no longer who has it."""
+    steps = {step.key: step for step in plan.steps}
+    for row in rows_of(batch, facts, case):
+        if row.closed_at is None and row.opened_by in steps:
+            zh, en = queue.reason(plan, steps[row.opened_by], None)
+            silent = _as_it_stands(msgspec.structs.replace(row, reason_zh=zh, reason_en=en), case)
+            if silent != row:
+                put(batch, facts, case, silent)
 
 
 def reach_of_roles(roles: frozenset[str]) -> int:
     """The highest level whose rows somebody with these roles may answer."""
     return max((_REACH.get(role, 0) for role in roles), default=0)
+
+
+def answerable(name: str, roles: frozenset[str], levels: Iterable[int], clocks: Iterable[str]) -> bool:
+    """Whether an act of the queue has something to answer: `levels` of open rows, `clocks` that run on the case."""
+    if name not in NEED_A_ROW or any(level <= reach_of_roles(roles) for level in levels):
+        return True
+    return name == "acknowledge" and bool(roles & _EMERGENCY_DESK) and "emergency_ack" in clocks
 
 
 def act_on(
@@ -107,24 +131,35 @@ def act_on(
     args: Mapping[str, Any],
     *,
     by: str,
-    plan: Plan,
-    reach: int,
+    roles: frozenset[str],
+    plan: Plan | None,
+    event: Mapping[str, Any],
     row_id: str | None = None,
 ) -> tuple[queue.Acted | None, queue.Refused | None]:
     """What a leader's act does to his row and to the clocks, or why it cannot be.
 
-    Without `row_id` it is the highest open row up to the level `reach`; a case without one is acted on all the same.
+    Without `row_id` it is the highest open row he answers; an extension that names a clock means the row of that
+    clock. `event` holds the arguments of what the clocks of the case hear.
     """
-    rows = [row for row in rows_of(batch, facts, case) if row.closed_at is None and row.level <= reach]
+    rows, reach = rows_of(batch, facts, case), reach_of_roles(roles)
+    his = [row for row in rows if row.closed_at is None and row.level <= reach]
     if row_id is not None:
-        rows = [row for row in rows_of(batch, facts, case) if row.id == row_id]
-    if not rows:
-        return None, None
-    row = max(rows, key=lambda one: (one.level, one.opened_at))
-    acted = _decide(row, name, _with_instants(args), by, plan, batch.now, case.values)
+        his = [row for row in rows if row.id == row_id]
+    if name == "extend" and args.get("clock"):
+        his = [row for row in his if row.clock == args["clock"]]
+    if plan is None or not his:
+        running = [] if plan is None else [clock.kind for clock in plan.clocks if clock.state == "running"]
+        return None, None if answerable(name, roles, (), running) else queue.NO_ROW
+    if name == "send_back" and reach < int(case.values.get("level") or 0):
+        return None, queue.HELD_ABOVE
+    row = max(his, key=lambda one: (one.level, one.opened_at))
+    acted = _decide(row, name, _with_instants(args), by, plan, batch.now, event)
     if isinstance(acted, queue.Refused):
         return None, acted
     put(batch, facts, case, acted.row)
+    if name == "send_back":
+        for other in queue.taken_down(rows, acted.row, batch.now):
+            put(batch, facts, case, other)
     return acted, None
 
 
@@ -137,7 +172,7 @@ def _with_instants(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decide(
-    row: Row, name: str, args: Mapping[str, Any], by: str, plan: Plan, now: int, case: Mapping[str, Any]
+    row: Row, name: str, args: Mapping[str, Any], by: str, plan: Plan, now: int, event: Mapping[str, Any]
 ) -> queue.Acted | queue.Refused:
     match name:
         case "acknowledge":
@@ -154,16 +189,22 @@ def _decide(
                 what=str(args.get("text") or ""),
             )
         case "extend":
-            reason = str(args.get("reason") or "")
-            return queue.extend(row, plan, by, now, days=int(args.get("days") or 0), reason_text=reason)
+            return queue.extend(
+                row,
+                plan,
+                by,
+                now,
+                days=int(args.get("days") or 0),
+                reason_text=str(args.get("reason") or ""),
+                consent=args.get("consent") is True,
+            )
         case _:
-            handler = case.get("handler") or {}
             return queue.instruct(
                 row,
                 by,
                 now,
-                instruction_id=str((args.get("entry") or {}).get("id") or "instruction"),
-                unit=str(args.get("unit") or handler.get("unit") or ""),
-                due=int(args.get("due") or now + _DAY_MS),
+                instruction_id=str(event.get("id")),
+                unit=str(event.get("unit") or ""),
+                due=event.get("due"),
                 text=str(args.get("text") or args.get("voice_file") or ""),
             )

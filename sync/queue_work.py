@@ -5,6 +5,7 @@ from typing import Any
 from sync import casework
 from sync.acting_work import ActAnswer, finish, load_for_act
 from sync.batch import Batch
+from sync.cases.escalation import LEVEL_ROLES
 from sync.commit import Context, Work
 from sync.entry_classes import load_named
 from sync.errors import NotFound, Unprocessable
@@ -13,7 +14,6 @@ from sync.leaders import QUEUE_ACTS
 from sync.pull import Caller
 from sync.recusal import denied
 from sync.store import Tx
-from sync.timing import LEVEL_ROLES
 from sync.values import Doc, Level
 
 

@@ -64,11 +64,23 @@ def tell_recused(batch: Batch, facts: Facts, item: Item) -> None:
 
 
 def denied(batch: Batch, facts: Facts, item: Item) -> set[int]:
+    """Who may not know of the case."""
+    return _people(batch, facts, item, denied=True)
+
+
+def named(batch: Batch, facts: Facts, item: Item) -> set[int]:
+    """Who is named for the case."""
+    return _people(batch, facts, item, denied=False)
+
+
+def _people(batch: Batch, facts: Facts, item: Item, *, denied: bool) -> set[int]:
     pk = item.doc.pk
     closed = {row.pk for row in batch.closed}
     stored = {
         row.user_pk
         for row in facts.namings.get(pk, ())
-        if row.denied and row.v_to is None and row.pk not in closed
+        if row.denied is denied and row.v_to is None and row.pk not in closed
     }
-    return stored | {row["user_pk"] for row in batch.opened if row["case_pk"] == pk and row["denied"]}
+    return stored | {
+        row["user_pk"] for row in batch.opened if row["case_pk"] == pk and row["denied"] is denied
+    }

@@ -8,19 +8,16 @@ import msgspec
 from sync import leaders
 from sync.batch import Batch, Item
 from sync.cases import escalation
+from sync.cases.acting import protective
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.cases.clocks import CaseFacts, Event
 from sync.cases.escalation import Ack, Firing, Plan, State
 from sync.facts import Facts
-from sync.recusal import denied
+from sync.reach import reach_of
+from sync.recusal import denied, named
+from sync.values import Level
 
 _DUE_STATES = frozenset({"running", "paused"})
-# Who leads at each level; level 0 is whoever holds the case.
-LEVEL_ROLES: Mapping[int, frozenset[str]] = {
-    1: frozenset({"community_leader"}),
-    2: frozenset({"street_leader"}),
-    3: frozenset({"district_leader"}),
-}
 
 
 def case_facts(values: Mapping[str, Any]) -> CaseFacts:
@@ -37,6 +34,7 @@ def case_facts(values: Mapping[str, Any]) -> CaseFacts:
         status=status,
         level=values.get("level") or 0,
         open=status in OPEN_STATUSES,
+        protective=protective(values),
     )
 
 
@@ -128,19 +126,6 @@ def due_of(planned: Plan) -> list[dict[str, Any]]:
 # --- firing ----------------------------------------------------------------------------------------------------------
 
 
-def reach_of(batch: Batch, facts: Facts, case: Item) -> dict[int, tuple[str, ...]]:
-    """Who could be told at each level, the recused ones left out: a level with nobody passes to the next."""
-    config = facts.config
-    hidden = denied(batch, facts, case)
-    handler = (case.values.get("handler") or {}).get("user")
-    account = config.account_by_id.get(handler) if handler else None
-    reach: dict[int, tuple[str, ...]] = {0: (account.id,) if account and account.pk not in hidden else ()}
-    for level, roles in LEVEL_ROLES.items():
-        people = [pk for pk in config.holders(roles, case.doc.cell) if pk not in hidden]
-        reach[level] = tuple(config.accounts[pk].id for pk in people if config.accounts[pk].state == "active")
-    return reach
-
-
 def fire_due(
     batch: Batch, facts: Facts, case: Item, state: State, *, values: Mapping[str, Any] | None = None
 ) -> State:
@@ -150,7 +135,9 @@ def fire_due(
     if planned is None:
         return state
     looks = case_facts(seen)
-    result = escalation.fire(state, planned, looks, reach_of(batch, facts, case), batch.now)
+    hidden, told = denied(batch, facts, case), named(batch, facts, case)
+    reach = reach_of(facts.config, case.doc, hidden=hidden, named=told)
+    result = escalation.fire(state, planned, looks, reach, batch.now)
     took: Sequence[Firing] = [firing for firing in result.firings if firing.outcome != "deferred"]
     rules = facts.config.ruleset
     for firing in took:
@@ -182,11 +169,12 @@ def _take_effect(batch: Batch, facts: Facts, case: Item, firing: Firing, planned
         if account is None or account.pk in hidden:
             continue
         args: dict[str, Any] = {
-            "level": firing.level_to,
+            "level": firing.level_to if firing.warn else firing.queue,
             "key": firing.key,
             "clock": firing.key.split(":")[0],
         }
-        if case.klass == "normal":
+        # Who may read the case is told which; a leader to whom a protected one was raised finds it in his queue.
+        if facts.level(account.pk, case.doc, batch.opened, batch.closed) >= Level.plain:
             args |= {"id": case.id, "case_code": case.values.get("code")}
         if row is not None:
             args["escalation"] = row.id

@@ -193,7 +193,7 @@ def _erase(batch: Batch, item: Item) -> None:
 
 
 def verify_unsampled(limit: int = CHUNK) -> Work[int]:
-    """Settled on the spot, not drawn for the sample, two working days ago: the system verifies. Value: how many.
+    """The system verifies what was settled or answered at once two working days ago and not drawn. Value: how many.
 
     At most `limit`; those that wait for a person are passed over, however many they are.
     """
@@ -201,7 +201,7 @@ def verify_unsampled(limit: int = CHUNK) -> Work[int]:
     def work(tx: Tx, context: Context) -> int:
         where: dict[str, Any] = {
             "collection": int(Collection.cases),
-            "status": status_number("settled"),
+            "status": [status_number("settled"), status_number("reported")],
             "gone": None,
         }
         facts = Facts(tx.head(), context.configs.get(tx), context.keys)
@@ -228,9 +228,9 @@ def verify_unsampled(limit: int = CHUNK) -> Work[int]:
 
 
 def _waits_for_nobody(config: Config, case: Mapping[str, Any], now: int) -> bool:
-    """Whether a settled case was settled on the spot, long enough ago, and not drawn for a person to look at."""
+    """Whether a case was settled or answered at once, long enough ago, and not drawn for a person to look at."""
     track = case.get("track") or {}
-    since = case.get("resolved_at") or case.get("received_at") or now
+    since = track.get("answered_at") or case.get("resolved_at") or case.get("received_at") or now
     if not track.get("on_spot") or track.get("sample"):
         return False
     office = config.calendars.get(_OFFICE)

@@ -9,7 +9,7 @@ from sync.cases import model
 from sync.cases.acts import ANY_STATUS_ACTS
 from sync.cases.calendars import DAY, add_span, parse_span
 from sync.cases.catalogue import CATEGORIES, STATUSES
-from sync.leaders import QUEUE_ACTS
+from sync.leaders import QUEUE_ACTS, reach_of_roles
 from sync.store import Row
 from sync.values import Level
 
@@ -40,7 +40,12 @@ def acts_of(sight: Sight, seen: Seen, row: Row) -> list[str]:
     top = max((LEADER_LEVEL[role] for role in roles if role in LEADER_LEVEL), default=0)
     if top < row["level"] and not roles & {*CENTRE, "duty_officer"}:
         return []
-    return sorted(act for act in QUEUE_ACTS if roles & set(ANY_STATUS_ACTS[act].who))
+    held_above = reach_of_roles(roles) < (seen.shown.get("level") or 0)
+    return sorted(
+        act
+        for act in QUEUE_ACTS
+        if roles & set(ANY_STATUS_ACTS[act].who) and not (act == "send_back" and held_above)
+    )
 
 
 def coming(sight: Sight, now: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from sync import content
 from sync.batch import STATUS_CODES
 from sync.cases.catalogue import STATUSES
 from sync.store import Reader
+from sync.values import SEALED
 
 NEXT: Final[dict[str, tuple[str, str]]] = {
     "submitted": ("等待中心决定是否受理", "The centre decides whether to take it on"),
@@ -41,20 +42,24 @@ def normalised(query_code: str) -> str | None:
 
 
 def progress_of(reader: Reader, district: District, code: str) -> dict[str, Any] | None:
-    """The status behind a query code in one district, None where it is nobody's."""
+    """The status behind a query code in one district.
+
+    None where it is nobody's, and where the case, or one it was merged into, is sealed: of these nothing is told, and a
+    receipt in a stranger's hand must not betray that there is one.
+    """
     rows = reader.find("query_code", {"digest": district.keys.digest(code.encode())}, limit=1)
     docs = reader.documents_by_pk([rows[0]["case_pk"]]) if rows else []
     doc = docs[0] if docs else None
     hops = 0
-    while doc is not None and doc.gone is None and hops < 8 and _is_merged(doc.status):
+    while doc is not None and doc.gone is None and doc.klass < SEALED and hops < 8 and _is_merged(doc.status):
         master = content.whole(doc, district.keys).get("master_case")
         key = content.id_bytes(0, master) if isinstance(master, str) else b""
         above = reader.documents(0, [key])
-        if not above or above[0].klass > doc.klass:
+        if not above or (doc.klass < above[0].klass < SEALED):
             break  # a receipt tells of its own matter only, not of a protected one it went into
         doc = above[0]
         hops += 1
-    if doc is None or doc.gone is not None or doc.status is None:
+    if doc is None or doc.gone is not None or doc.status is None or doc.klass == SEALED:
         return None
     status = STATUS_CODES[doc.status]
     zh, en = NEXT[status]

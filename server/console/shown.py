@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from server.console.scope import Seen, Sight
-from sync import casework, content
+from sync import casework, content, leaders
 from sync.batch import Item
 from sync.cases import model
 from sync.cases.catalogue import CATEGORIES, ENTRY_TYPES, KINDS, STATUSES
@@ -127,7 +127,12 @@ def legal_of(sight: Sight, seen: Seen) -> list[str]:
     item = Item(seen.doc, content.whole(seen.doc, sight.keys))
     facts = Facts(sight.reader.head(), sight.config, sight.keys)
     actor = casework.actor_on(facts, sight.user_pk, item)
-    return list(legal_acts(item.values, actor))
+    rows = sight.reader.find("escalation", {"case_pk": seen.doc.pk, "closed_at": None}, columns=["level"])
+    levels = [row["level"] for row in rows]
+    clocks = [line["clock"] for line in item.values.get("due") or ()]
+    return [
+        act for act in legal_acts(item.values, actor) if leaders.answerable(act, actor.roles, levels, clocks)
+    ]
 
 
 # --- what happened ---------------------------------------------------------------------------------------------------

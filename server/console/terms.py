@@ -8,25 +8,20 @@ from server.console.scope import Seen, Sight
 from sync import content
 from sync.cases import escalation
 from sync.cases.catalogue import TABLES
+from sync.cases.escalation import Reach
 from sync.cases.explain import Explanation, explain
 from sync.errors import Forbidden
-from sync.timing import LEVEL_ROLES, case_facts
+from sync.reach import reach_of
+from sync.timing import case_facts
 from sync.values import Level
 
 
-def reach_of(sight: Sight, seen: Seen) -> dict[int, tuple[str, ...]]:
-    """User ids that could be told at each level; whoever is recused is left out, without a trace."""
-    config = sight.config
-    hidden = {
-        row.user_pk for row in sight.reader.namings(cases=[seen.doc.pk]) if row.denied and row.v_to is None
-    }
-    reach = {}
-    for level, roles in LEVEL_ROLES.items():
-        people = (config.accounts[pk] for pk in config.holders(roles, seen.doc.cell) if pk not in hidden)
-        reach[level] = tuple(account.id for account in people if account.state == "active")
-    person = config.accounts.get(seen.doc.person or 0)
-    reach[0] = () if person is None or person.pk in hidden else (person.id,)
-    return reach
+def reach_on(sight: Sight, seen: Seen) -> Reach:
+    """Who could be told in each role; whoever is recused is left out, without a trace."""
+    rows = [row for row in sight.reader.namings(cases=[seen.doc.pk]) if row.v_to is None]
+    hidden = {row.user_pk for row in rows if row.denied}
+    named = {row.user_pk for row in rows if not row.denied}
+    return reach_of(sight.config, seen.doc, hidden=hidden, named=named)
 
 
 def explained(sight: Sight, seen: Seen, *, now: int, lang: str) -> Explanation | None:
@@ -39,7 +34,7 @@ def explained(sight: Sight, seen: Seen, *, now: int, lang: str) -> Explanation |
     facts = case_facts(content.whole(seen.doc, sight.keys))
     plan = escalation.plan(state.events, facts, config.ruleset, config.calendars)
     names = names_of(sight)
-    return explain(state, plan, facts, config.calendars, reach_of(sight, seen), now, lang, names)
+    return explain(state, plan, facts, config.calendars, reach_on(sight, seen), now, lang, names)
 
 
 def names_of(sight: Sight) -> dict[str, str]:
@@ -55,16 +50,19 @@ def clocks_of(sight: Sight, seen: Seen, *, now: int, lang: str) -> dict[str, Any
     if told is None:
         return {"case_id": seen.shown["id"], "now": now, "sentence": None, "clocks": [], "rungs": []}
     names = names_of(sight)
-    words = TABLES["clocks"]
+    rules = sight.config.ruleset
+    own = {} if rules is None else rules.rules.clocks  # a district's own clock has its name from the rules
     clocks = []
     for line in told.clocks:
-        row = words.get(line.clock)
+        row: Any = TABLES["clocks"].get(line.clock) or own.get(line.clock)
         label = None if row is None else (row.zh if lang == "zh" else row.en)
         clocks.append(msgspec.to_builtins(line) | {"label": label})
-    rungs = [
-        msgspec.to_builtins(line) | {"to_names": [names.get(user, user) for user in line.to]}
-        for line in told.rungs
-    ]
+    rungs = []
+    for rung in told.rungs:
+        # Of a protected case a leader is shown the facts, and not who has it: whom its warnings go to would say so.
+        to = rung.to if seen.level >= Level.plain or not rung.warn else ()
+        line_of = {"to": list(to), "to_names": [names.get(user, user) for user in to]}
+        rungs.append(msgspec.to_builtins(rung) | line_of)
     return {
         "case_id": seen.shown["id"],
         "now": now,

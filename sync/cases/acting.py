@@ -133,9 +133,13 @@ def begin_acting(
 
 
 def protective(case: Mapping[str, Any]) -> bool:
-    """Somebody may be in danger at home: shorter follow-up, in words that give no pretext."""
+    """Somebody may be in danger at home: shorter follow-up, in words that give no pretext.
+
+    Asked of the plan of tasks and by the clocks alike.
+    """
     return (
-        case.get("category") in {"0106", "1402"}
+        case.get("protection") == "sealed"
+        or case.get("category") in {"0106", "1402"}
         or "domestic" in (case.get("signals") or ())
         or any(party.get("is_minor") for party in case.get("parties") or ())
     )
@@ -143,7 +147,7 @@ def protective(case: Mapping[str, Any]) -> bool:
 
 def follow_up_tasks(acting: Acting, text: str = "回访") -> None:
     """One task for each round of the plan, at the case's cell."""
-    careful = protective(acting.case)
+    careful = protective({**acting.case, **acting.set})
     days = PROTECTIVE_FOLLOW_UP_DAYS if careful else FOLLOW_UP_DAYS
     for day in days:
         due = acting.now + day * DAY_MS

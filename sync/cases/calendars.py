@@ -90,7 +90,7 @@ def span_words(span: Span, lang: str) -> str:
     """The span as a person says it: 4个工作小时, 4 working hours."""
     zh, one, many = _UNIT_WORDS[span.unit]
     if span == Span(0, "wd"):
-        return "当个工作日" if lang == "zh" else "the same working day"
+        return "当日" if lang == "zh" else "the same working day"
     return f"{span.n}{zh}" if lang == "zh" else f"{span.n} {one if span.n == 1 else many}"
 
 

@@ -17,7 +17,7 @@ from sync.cases.rulesets import Budget, ClockRule, RuleSet, Trigger, holds
 
 SUSPENDED: Final = "case.suspended"  # args: reason, until?, approved_by?
 RESUMED: Final = "case.resumed"
-EXTENDED: Final = "case.extended"  # args: clock?, epoch?, and span, days (working days) or until
+EXTENDED: Final = "case.extended"  # args: clock?, epoch?, and span or until
 LEVEL_EVENTS: Final = frozenset(
     {"case.stepped_up", "case.sent_back", "case.reopened"}
 )  # args.level is the new level
@@ -44,6 +44,7 @@ class CaseFacts(msgspec.Struct, frozen=True):
     status: str
     level: int
     open: bool
+    protective: bool = False  # somebody may be in danger at home
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -304,9 +305,7 @@ class _Fold:
                 draft.state = "running"
 
     def _extend(self, event: Event) -> None:
-        span, until, days = (event.args.get(name) for name in ("span", "until", "days"))
-        if span is None and isinstance(days, int):
-            span = f"{days}wd"
+        span, until = (event.args.get(name) for name in ("span", "until"))
         named = event.args.get("clock") or self._most_pressing()
         for draft in self._all_open():
             if draft.kind != named or draft.budget is None:

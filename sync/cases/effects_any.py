@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import Acting, Effect
+from sync.cases.acting import DAY_MS, Acting, Effect
 from sync.cases.acts import (
     ActError,
     Handler,
@@ -17,6 +17,7 @@ from sync.cases.acts import (
 from sync.cases.catalogue import COLOURS, PROTECTIONS, SIGNALS, SUPERVISIONS, highest
 from sync.cases.effects_intake import known_unit, rate, set_category
 from sync.cases.effects_mediation import ask, suspend_now
+from sync.cases.escalation import LEVEL_ROLES
 
 CENTRE: Final = frozenset({"clerk", "dispatcher", "centre_director"})
 _RANK: Final[Mapping[str, int]] = {
@@ -25,6 +26,7 @@ _RANK: Final[Mapping[str, int]] = {
     "street_leader": 3,
     "district_leader": 4,
 }
+_SPONSORED_DAYS: Final = 366
 
 
 def rank(roles: frozenset[str]) -> int:
@@ -166,17 +168,23 @@ def _report_mandatory(acting: Acting) -> None:
 # -- requests -----------------------------------------------------------------------------------
 
 
+_WORK: Final = (
+    "mediation", "service", "resolve_grid", "resolve_community", "resolve_street", "resolve_district",
+)  # fmt: skip
+"""Clocks of the work itself: what somebody means who asks for more time and names none."""
+
+
+def _runs(acting: Acting, clock: str) -> bool:
+    return any(line.get("clock") == clock for line in acting.case.get("due") or ())
+
+
 def _clock(acting: Acting) -> str:
-    """The clock an extension is for: as said, else the one that runs at this status."""
-    if "clock" in acting.args:
-        return str(acting.args["clock"])
-    if acting.case.get("kind") != "dispute":
-        return "service"
-    if acting.case.get("status") == "in_mediation":
-        return "mediation"
-    return ("resolve_grid", "resolve_community", "resolve_street", "resolve_district")[
-        int(acting.case.get("level") or 0)
-    ]
+    """The clock an extension is for: as said, else that of the work; one that does not run cannot be extended."""
+    wanted = [str(acting.args["clock"])] if "clock" in acting.args else _WORK
+    found = next((clock for clock in wanted if _runs(acting, clock)), None)
+    if found is None:
+        raise lacks("clock", zh="没有在计时的该项时限", en="no such clock is running")
+    return found
 
 
 def _request_extension(acting: Acting) -> None:
@@ -209,6 +217,8 @@ def _approve(acting: Acting) -> None:
     request = _open_request(acting)
     if request["act"] == "suspend" and acting.case.get("status") != request["seen_status"]:
         raise lacks("request", zh="案件状态已变化,请重新申请", en="the case has moved on: ask again")
+    if request["act"] != "suspend" and not _runs(acting, request["args"]["clock"]):
+        raise lacks("request", zh="该项时限已结束,无须延期", en="that clock has ended: nothing to extend")
     request |= {"state": "approved", "decided_by": acting.actor.user, "decided_at": acting.now}
     if request["act"] == "suspend":
         suspend_now(acting, request)
@@ -259,13 +269,32 @@ def _lift_card(acting: Acting) -> None:
     acting.track["card"] = None
 
 
+def _is_for_leaders(acting: Acting) -> None:
+    """A report of wrongdoing may be about a leader: none of them takes it on, whatever brought it before him."""
+    if acting.case.get("kind") == "tip_off" and "centre_director" not in acting.actor.roles:
+        raise ActError(
+            "act_forbidden",
+            "问题线索只由中心主任和指定的受理员经手",
+            "a report of wrongdoing is for the centre director and one named clerk",
+        )
+
+
 def _sponsor(acting: Acting) -> None:
-    acting.set["sponsor"] = {"user": acting.actor.user, "since": acting.now, "until": acting.args["until"]}
+    _is_for_leaders(acting)
+    until = acting.args["until"]
+    if not acting.now < until <= acting.now + _SPONSORED_DAYS * DAY_MS:
+        raise lacks(
+            "until",
+            zh="包案期限应在将来,最长一年",
+            en="a case is sponsored until a day ahead, for a year at most",
+        )
+    acting.set["sponsor"] = {"user": acting.actor.user, "since": acting.now, "until": until}
     acting.directives.append(Name(acting.actor.user))
-    acting.event_args |= {"by": acting.actor.user, "until": acting.args["until"]}
+    acting.event_args |= {"by": acting.actor.user, "until": until}
 
 
 def _acknowledge(acting: Acting) -> None:
+    _is_for_leaders(acting)
     promise = acting.args["promise"]
     if promise <= acting.now:
         raise lacks("promise", zh="承诺时间应在将来", en="the promised time has to lie ahead")
@@ -277,6 +306,7 @@ def _acknowledge(acting: Acting) -> None:
 
 
 def _instruct(acting: Acting) -> None:
+    _is_for_leaders(acting)
     args = acting.args
     unit = known_unit(acting, args["unit"]) if "unit" in args else acting.handler.get("unit")
     instructions = acting.list_of("instructions")
@@ -289,7 +319,9 @@ def _instruct(acting: Acting) -> None:
         "instruction",
         {"text": args.get("text"), "voice_file": args.get("voice_file"), "unit": unit, "due": due},
     )
-    acting.event_args |= {"id": name, "unit": unit, "by": acting.actor.user}
+    level = max((level for level, roles in LEVEL_ROLES.items() if roles & acting.actor.roles), default=0)
+    # Left unanswered it goes back to the level that gave it; 0 is the centre.
+    acting.event_args |= {"id": name, "unit": unit, "by": acting.actor.user, "level": level}
     if due is not None:
         acting.event_args["due"] = due
     acting.notify(acting.handler.get("user"), "case.instructed", due=due)
@@ -325,7 +357,10 @@ def _send_back(acting: Acting) -> None:
 
 
 def _extend(acting: Acting) -> None:
-    acting.event_args |= {"clock": _clock(acting), "span": f"{acting.args['days']}d", "by": acting.actor.user}
+    # The row of the queue that is answered says which clock; one that is named has to run.
+    if "clock" in acting.args:
+        acting.event_args["clock"] = _clock(acting)
+    acting.event_args |= {"span": f"{acting.args['days']}d", "by": acting.actor.user}
 
 
 def _put_on_agenda(acting: Acting) -> None:

@@ -56,7 +56,7 @@ def settle_on_spot(acting: Acting) -> None:
 
 
 def answer(acting: Acting) -> None:
-    """A request answered or done at once; the centre still verifies it."""
+    """A request answered or done at once; if drawn for the sample, the centre still verifies it."""
     outcome = acting.args.get("outcome") or (
         "explained" if acting.case.get("kind") in {"consult", "opinion"} else "service_done"
     )
@@ -64,7 +64,8 @@ def answer(acting: Acting) -> None:
     acting.set |= {"admitted_at": acting.case.get("admitted_at") or acting.now}
     acting.worked(acting.case.get("author"))
     acting.track["on_spot"] = True
-    acting.track["sample"] = drawn(acting)
+    acting.track["sample"] = acting.event_args["sample"] = drawn(acting)
+    acting.track["answered_at"] = acting.now
     acting.entry("reply", {"text": acting.args["plain_text"], "plain_text": acting.args["plain_text"]})
     _report(acting, outcome)
 

@@ -9,7 +9,7 @@ cannot disagree. `fire` decides one case at one instant. Three laws hold whateve
 - a firing raises the level and nothing else: not the status, not the handler; and never lowers it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -21,6 +21,8 @@ from sync.cases.ladders import Plan, Step, by_nominal, plan
 from sync.cases.rulesets import RuleSet
 
 __all__ = [
+    "LEADERS",
+    "LEVEL_ROLES",
     "Ack",
     "CaseFacts",
     "Clock",
@@ -29,6 +31,7 @@ __all__ = [
     "Firing",
     "Firings",
     "Plan",
+    "Reach",
     "Segment",
     "State",
     "Step",
@@ -39,6 +42,7 @@ __all__ = [
     "load",
     "next_due",
     "opening_due",
+    "people_of",
     "plan",
     "ready",
     "record",
@@ -46,8 +50,20 @@ __all__ = [
 ]
 
 TOP_LEVEL: Final = 3
+# Who leads at each level; level 0 is whoever holds the case.
+LEVEL_ROLES: Final[Mapping[int, frozenset[str]]] = {
+    1: frozenset({"community_leader"}),
+    2: frozenset({"street_leader"}),
+    3: frozenset({"district_leader"}),
+}
+LEADERS: Final = frozenset[str]().union(*LEVEL_ROLES.values())
+_KEEPER: Final = "centre_director"  # hears of a sealed case whatever nobody else may hear
+# Asked by a level: its rungs go back there, however high the case has risen since.
+_BACK_TO_WHO_ASKED: Final = frozenset({"instruction_reply"})
 Outcome = Literal["fired", "suppressed", "superseded", "deferred"]
 Why = Literal["", "parked", "dwell", "held", "paused"]
+# Role -> the people who may be told in it, recused ones and those who may not know of the case left out.
+Reach = Callable[[str], tuple[str, ...]]
 
 
 class Fired(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,13 +96,18 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Firing(msgspec.Struct, frozen=True):
-    """What one rung comes to now. `deferred` takes no effect and is decided again later."""
+    """What one rung comes to now. `deferred` takes no effect and is decided again later.
+
+    `level_to` is where the case then stands, `queue` the level whose queue it goes to: the same, unless the rung
+    answers a level that the case has left behind.
+    """
 
     key: str
     outcome: Outcome
     nominal_at: int
     level_from: int
     level_to: int
+    queue: int
     warn: bool
     to: tuple[str, ...]
     passed_over: tuple[int, ...]
@@ -109,14 +130,11 @@ class Ready(msgspec.Struct, frozen=True):
     ack: Ack | None = None
 
 
-def fire(
-    state: State, plan: Plan, facts: CaseFacts, reach: Mapping[int, tuple[str, ...]], now: int
-) -> Firings:
+def fire(state: State, plan: Plan, facts: CaseFacts, reach: Reach, now: int) -> Firings:
     """Decide everything that is due at `now`.
 
-    `reach` gives for each level the people who could see the case there, recused ones already left out;
-    level 0 are those who hold it. Rungs take effect in nominal order; each waits until the rung below it
-    has had its dwell since it really fired, so that after a stand-still nobody is overtaken.
+    Rungs take effect in nominal order; each waits until the rung below it has had its dwell since it really fired, so
+    that after a stand-still nobody is overtaken.
     """
     fired = {row.key: row for row in state.fired}
     firings: list[Firing] = []
@@ -315,16 +333,22 @@ def _decide(
     fired: Mapping[str, Fired],
     facts: CaseFacts,
     level: int,
-    reach: Mapping[int, tuple[str, ...]],
+    reach: Reach,
     now: int,
 ) -> Firing:
     nominal = step.nominal_at if step.nominal_at is not None else now
 
     def outcome(
-        result: Outcome, why: str, to: tuple[str, ...] = (), *, at: int = level, over: tuple[int, ...] = ()
+        result: Outcome,
+        why: str,
+        to: tuple[str, ...] = (),
+        *,
+        queue: int = step.level,
+        over: tuple[int, ...] = (),
     ) -> Firing:
+        risen = level if step.warn or result != "fired" else max(level, queue)
         explain = _facts_of(plan, clock, step, facts, why, now)
-        return Firing(step.key, result, nominal, level, at, step.warn, to, over, explain)
+        return Firing(step.key, result, nominal, level, risen, queue, step.warn, to, over, explain)
 
     if step.suppressed:
         return outcome("suppressed", "suppressed_by_rule")
@@ -332,20 +356,34 @@ def _decide(
         later = (s.nominal_at for s in rungs if by_nominal(s) > by_nominal(step))
         if any(at is not None and at <= now for at in later):
             return outcome("superseded", "a_later_rung_is_due")
-        return outcome("fired", "due", reach.get(step.level, ()))
-    if step.level < level:
+        return outcome("fired", "due", people_of(step, facts, reach))
+    if step.level < level and step.clock not in _BACK_TO_WHO_ASKED:
         return outcome("superseded", "already_higher")
     if step.repeat_no and any(
         fired[s.key].fired_at >= nominal for s in rungs if s.step == step.step and _took_effect(fired, s)
     ):
         return outcome("superseded", "just_told")
     levels = range(step.level, (TOP_LEVEL if step.on_empty == "next_level" else step.level) + 1)
-    found = next((candidate for candidate in levels if reach.get(candidate)), None)
-    if (
-        found is None
-    ):  # nobody anywhere above: it stays where the rule put it, and the firing says that nobody was told
-        return outcome("fired", "nobody_reachable", at=step.level, over=tuple(levels))
-    return outcome("fired", "due", reach[found], at=found, over=tuple(range(step.level, found)))
+    for queue in levels:
+        people = (
+            people_of(step, facts, reach) if queue == step.level else _in(LEVEL_ROLES.get(queue, ()), reach)
+        )
+        if people:
+            return outcome("fired", "due", people, queue=queue, over=tuple(range(step.level, queue)))
+    # Nobody anywhere above: it stays where the rule put it, and the firing says that nobody was told.
+    return outcome("fired", "nobody_reachable", over=tuple(levels))
+
+
+def people_of(step: Step, facts: CaseFacts, reach: Reach) -> tuple[str, ...]:
+    """Whom a rung tells: those of its roles; of a sealed case, where none of them may know, whoever keeps it."""
+    found = _in(step.roles, reach)
+    if not found and step.warn and facts.protection == "sealed":
+        return reach(_KEEPER)
+    return found
+
+
+def _in(roles: Iterable[str], reach: Reach) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(user for role in roles for user in reach(role)))
 
 
 def _deferred(
@@ -355,7 +393,9 @@ def _deferred(
         if step.warn or step.nominal_at is None or step.nominal_at > now:
             continue
         explain = _facts_of(plan, clock, step, facts, when.why, now) | {"until": when.at}
-        yield Firing(step.key, "deferred", step.nominal_at, level, level, step.warn, (), (), explain)
+        yield Firing(
+            step.key, "deferred", step.nominal_at, level, level, step.level, step.warn, (), (), explain
+        )
 
 
 def _facts_of(plan: Plan, clock: Clock, step: Step, facts: CaseFacts, why: str, now: int) -> dict[str, Any]:

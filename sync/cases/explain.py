@@ -22,7 +22,7 @@ from sync.cases.calendars import (
     span_words,
 )
 from sync.cases.clocks import CaseFacts, Clock, measure, pause_at, remaining, used
-from sync.cases.escalation import Plan, Ready, State, Step, ready
+from sync.cases.escalation import TOP_LEVEL, Plan, Reach, Ready, State, Step, people_of, ready
 
 LEVEL_WORDS: Final = {
     "zh": ("网格", "社区(村)", "街道(乡镇)", "区(县)"),
@@ -32,19 +32,19 @@ Reason = Literal["", "not_due", "paused", "held", "dwell", "below_first", "due_n
 _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "": ("已执行", "done"),
     "not_due": ("时限未到", "its time has not come"),
-    "paused": ("时限中止中:{why}", "the clock stands still: {why}"),
-    "held": ("{by}已领办,至{until}", "taken on by {by} until {until}"),
-    "dwell": ("下一级办理时间未满,至{until}", "the level below keeps it until {until}"),
-    "below_first": ("须先到下一级", "the rung below comes first"),
-    "due_now": ("已到时,正在执行", "due, being carried out"),
+    "paused": ("{why}", "{why}"),
+    "held": ("{by}已领办,{until}前不再提级", "taken on by {by} until {until}"),
+    "dwell": ("下级办理时间未满,至{until}", "the level below keeps it until {until}"),
+    "below_first": ("须先经下级", "the rung below comes first"),
+    "due_now": ("时限已到,正在执行", "due, being carried out"),
     "nobody": ("时限未到,且该级目前无人可接", "its time has not come, and nobody is reachable there today"),
     "no_due": ("尚无期限", "no date has been set"),
 }
 _OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     "fired": ("已执行", "done"),
     "suppressed": ("按规则不执行", "kept silent by rule"),
-    "superseded": ("已由后一步代替", "replaced by a later rung"),
-    "withdrawn": ("已撤回:期限前已办,迟报", "withdrawn: it was done in time and reported late"),
+    "superseded": ("已由后续步骤代替", "replaced by a later rung"),
+    "withdrawn": ("已撤回:期限前已办,上报较晚", "withdrawn: it was done in time and reported late"),
 }
 
 
@@ -98,18 +98,21 @@ def explain(
     plan: Plan,
     facts: CaseFacts,
     calendars: Mapping[str, Calendar],
-    reach: Mapping[int, tuple[str, ...]],
+    reach: Reach,
     now: int,
     lang: str = "zh",
     names: Mapping[str, str] | None = None,
 ) -> Explanation:
     """Explain a case at any instant. `names` says users as people know them; without it their ids stand."""
     told = names or {}
-    rungs = tuple(_rung(state, plan, step, calendars, reach, now, lang, told) for step in plan.steps)
+    people = {step.key: people_of(step, facts, reach) for step in plan.steps}
+    rungs = tuple(
+        _rung(state, plan, step, calendars, people[step.key], now, lang, told) for step in plan.steps
+    )
     return Explanation(
         sentence_zh=_sentence(state, plan, facts.level, calendars, now, "zh", told),
         sentence_en=_sentence(state, plan, facts.level, calendars, now, "en", told),
-        clocks=tuple(_clock(plan, clock, calendars, now, lang) for clock in plan.clocks),
+        clocks=tuple(_clock(plan, clock, calendars, now, lang, told) for clock in plan.clocks),
         rungs=rungs,
     )
 
@@ -117,6 +120,8 @@ def explain(
 def length_words(amount: int, lang: str, *, office: bool) -> str:
     """A stretch of time in its largest fitting unit: 12个工作小时, 3 days, 40 minutes."""
     amount = abs(amount)
+    if amount < MINUTE:
+        return "不足1分钟" if lang == "zh" else "less than a minute"
     if office and amount >= HOUR:
         unit, size = "wh", HOUR
     else:
@@ -150,7 +155,9 @@ def _sentence(
         ahead.append((when.at is None, when.at or 0, step.level, step, when))
     words = LEVEL_WORDS[lang]
     if not ahead:
-        return f"已在{words[level]},无更高一级。" if zh else f"It is with {words[level]}; no rung lies ahead."
+        # Without a rung ahead there may still be a level above, to which a person can step the case up.
+        here = "无更高一级" if level == TOP_LEVEL else "没有会引起提级的时限"
+        return f"已在{words[level]},{here}。" if zh else f"It is with {words[level]}; no rung lies ahead."
     _, _, _, step, when = min(ahead, key=lambda row: row[:3])
     clock = _clock_of(plan, step)
     calendar = calendars[clock.calendar]
@@ -166,7 +173,7 @@ def _sentence(
         by = names.get(when.ack.by, when.ack.by)
         notes.append(f"{by}已领办" if zh else f"taken on by {by}")
     elif when.why == "dwell":
-        notes.append("下一级办理时间未满" if zh else "the level below keeps it until then")
+        notes.append("下级办理时间未满" if zh else "the level below keeps it until then")
     years = provisional_years(calendar, now, when.at)
     if years and clock.office:
         year = years[-1]
@@ -175,12 +182,12 @@ def _sentence(
         )
     if when.at <= now:
         return (
-            f"即将提级到{target}({'、'.join(notes)})。"
+            f"即将提级到{target}({','.join(notes)})。"
             if zh
             else f"Reaches {target} now ({'; '.join(notes)})."
         )
     if zh:
-        return f"{moment}提级到{target}({','.join(notes)})。"
+        return f"{moment}将提级到{target}({','.join(notes)})。"
     return f"Reaches {target} on {moment} ({'; '.join(notes)})."
 
 
@@ -198,7 +205,7 @@ def _left_words(clock: Clock, calendar: Calendar, now: int, name: str, lang: str
     words = length_words(left, lang, office=office)
     if clock.due_at is not None and now >= clock.due_at:
         return f"{name}已超期{words}" if zh else f"{name} overdue by {words}"
-    return f"{name}剩余{words}" if zh else f"{name}: {words} left"
+    return f"{name}时限剩余{words}" if zh else f"{name}: {words} left"
 
 
 def _pauses(plan: Plan, clock: Clock, calendar: Calendar, lang: str, names: Mapping[str, str]) -> list[str]:
@@ -229,7 +236,14 @@ def _pause_words(plan: Plan, clock: Clock, now: int, lang: str) -> str:
     return f"时限因{rule.zh}中止" if lang == "zh" else f"the clock stands still for {rule.en}"
 
 
-def _clock(plan: Plan, clock: Clock, calendars: Mapping[str, Calendar], now: int, lang: str) -> ClockLine:
+def _clock(
+    plan: Plan,
+    clock: Clock,
+    calendars: Mapping[str, Calendar],
+    now: int,
+    lang: str,
+    names: Mapping[str, str],
+) -> ClockLine:
     calendar = calendars[clock.calendar]
     end = clock.ended_at if clock.ended_at is not None else now
     horizon = max(end, clock.due_at or end)
@@ -243,7 +257,7 @@ def _clock(plan: Plan, clock: Clock, calendars: Mapping[str, Calendar], now: int
         remaining=remaining(clock, calendar, now) if clock.ended_at is None else None,
         gross=measure(calendar, clock.office, clock.anchor_at, max(clock.anchor_at, end)),
         net=used(clock, calendar, now),
-        pauses=tuple(_pauses(plan, clock, calendar, lang, {})),
+        pauses=tuple(_pauses(plan, clock, calendar, lang, names)),
         skipped=rest_days(calendar, clock.anchor_at, horizon, lang) if clock.office else (),
         provisional=provisional_years(calendar, clock.anchor_at, horizon) if clock.office else (),
     )
@@ -254,14 +268,14 @@ def _rung(
     plan: Plan,
     step: Step,
     calendars: Mapping[str, Calendar],
-    reach: Mapping[int, tuple[str, ...]],
+    people: tuple[str, ...],
     now: int,
     lang: str,
     names: Mapping[str, str],
 ) -> RungLine:
     row = next((row for row in state.fired if row.key == step.key), None)
     when = ready(plan, state, step)
-    reason: Reason = "" if row else _reason(plan, state, step, when, reach, now)
+    reason: Reason = "" if row else _reason(plan, state, step, when, people, now)
     if row:
         text = _OUTCOMES[row.outcome][lang != "zh"]
     else:
@@ -283,20 +297,18 @@ def _rung(
         reason=reason,
         reason_text=text,
         roles=step.roles,
-        to=reach.get(step.level, ()),
+        to=people,
     )
 
 
-def _reason(
-    plan: Plan, state: State, step: Step, when: Ready, reach: Mapping[int, tuple[str, ...]], now: int
-) -> Reason:
+def _reason(plan: Plan, state: State, step: Step, when: Ready, people: tuple[str, ...], now: int) -> Reason:
     """The first reason, in the order in which the engine itself asks."""
     if pause_at(_clock_of(plan, step), now) is not None:
         return "paused"
     if step.nominal_at is None or when.at is None:
         return "no_due"
     if now < step.nominal_at:
-        return "not_due" if step.warn or reach.get(step.level) else "nobody"
+        return "not_due" if step.warn or people else "nobody"
     fired = {row.key for row in state.fired}
     for _, _, raising in plan.ladders:
         if step in raising and any(s.key not in fired for s in raising[: raising.index(step)]):

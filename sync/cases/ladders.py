@@ -6,13 +6,16 @@ case an event touches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from sync.cases.calendars import Calendar, Span, add_span
 from sync.cases.clocks import CaseFacts, Clock, Event, advance, clocks_of, measure, shift
 from sync.cases.rulesets import Ladder, RuleSet, StepRule, holds
+
+# A report of wrongdoing may be about the very people above: whatever the rules say, it comes before no leader.
+_NEVER_RAISED: Final = frozenset({"tip_off"})
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -59,7 +62,11 @@ def plan(
             continue
         for ladder in ruleset.ladders_of.get(clock.kind, ()):
             if ladder.when is None or holds(ladder.when, _reader(facts, clock)):
-                steps = tuple(_rungs(ladder, clock, facts, ruleset, calendars))
+                steps = tuple(
+                    step
+                    for step in _rungs(ladder, clock, facts, ruleset, calendars)
+                    if step.warn or facts.kind not in _NEVER_RAISED
+                )
                 warnings = tuple(step for step in steps if step.warn)
                 raising = sorted((step for step in steps if not step.warn), key=by_nominal)
                 ladders.append((clock, warnings, tuple(raising)))

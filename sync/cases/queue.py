@@ -24,6 +24,8 @@ GROUP_WORDS: Final[Mapping[Group, tuple[str, str]]] = {
 _ASKED: Final[Mapping[str, tuple[str, str]]] = {
     "accept": ("请明确承办单位或催其签收", "Name the unit, or have it accept"),
     "admit": ("请督促受理", "Have it admitted"),
+    "dispatch": ("请督促派单", "Have it dispatched"),
+    "conclude": ("请督促后续处理", "Have the next step taken"),
     "first_contact": ("请安排人今天联系当事人", "Have somebody reach the parties today"),
     "emergency_ack": ("请立即领办", "Take it on at once"),
     "instruction_reply": (
@@ -78,13 +80,29 @@ class Acted(msgspec.Struct, frozen=True):
 class Refused(msgspec.Struct, frozen=True):
     """Why an act on a row cannot be; nothing changed."""
 
-    code: Literal["row_closed", "time_passed", "level_not_below", "nothing_to_do", "clock_not_open"]
+    code: Literal[
+        "row_closed",
+        "time_passed",
+        "level_not_below",
+        "nothing_to_do",
+        "clock_not_open",
+        "no_row",
+        "held_above",
+        "no_consent",
+    ]
     zh: str
     en: str
+    missing: tuple[str, ...] = ()
 
 
 _CLOSED: Final = Refused("row_closed", "该事项已结束", "this row is closed")
 _PAST: Final = Refused("time_passed", "时间须晚于现在", "the time must lie ahead")
+NO_ROW: Final = Refused("no_row", "本案没有提级到您的未结事项", "nothing of this case has been raised to you")
+HELD_ABOVE: Final = Refused(
+    "held_above",
+    "本案已提级到上级,由上级退回",
+    "the case stands at a level above: it is sent back from there",
+)
 
 
 def open_row(
@@ -110,7 +128,7 @@ def open_row(
             case_id,
             step.clock,
             step.epoch,
-            firing.level_to,
+            firing.queue,
         )
         if same and row.closed_at is None:
             return msgspec.structs.replace(row, reminded=row.reminded + 1, state="open")
@@ -119,7 +137,7 @@ def open_row(
     return Row(
         id=row_id,
         case_id=case_id,
-        level=firing.level_to,
+        level=firing.queue,
         clock=step.clock,
         epoch=step.epoch,
         opened_by=firing.key,
@@ -135,7 +153,7 @@ def open_row(
 
 
 def reason(plan: Plan, step: Step, holder: str | None) -> tuple[str, str]:
-    """Why a rung speaks, in Chinese and English: 已派城关司法所,超过签收时限4个工作小时仍未签收."""
+    """Why a rung speaks, in Chinese and English: 已派城关司法所,超过签收时限(4个工作小时)仍未签收."""
     rule = plan.ruleset.rules.clocks[step.clock]
     clock = next(clock for clock in plan.clocks if (clock.kind, clock.epoch) == (step.clock, step.epoch))
     span = clock.budget
@@ -161,17 +179,21 @@ def acknowledge(row: Row, by: str, now: int, promise_until: int | None) -> Acted
 
 
 def instruct(
-    row: Row, by: str, now: int, *, instruction_id: str, unit: str, due: int, text: str
+    row: Row, by: str, now: int, *, instruction_id: str, unit: str, due: int | None, text: str
 ) -> Acted | Refused:
-    """批示: asks a unit for an answer by `due`; without one the case comes back as 批示后无回音."""
+    """批示: asks a unit for an answer by `due` (None: as the rules have it, see `follow`).
+
+    Without an answer the case comes back as 批示后无回音.
+    """
     if row.closed_at is not None:
         return _CLOSED
-    if due <= now:
+    if due is not None and due <= now:
         return _PAST
     if not text.strip():
         return Refused("nothing_to_do", "批示须有内容", "an instruction says what is to be done")
     after = msgspec.structs.replace(row, state="acted", instruction_id=instruction_id, instruction_due_at=due)
-    args = {"id": instruction_id, "level": row.level, "by": by, "unit": unit, "due": due}
+    args = {"id": instruction_id, "level": row.level, "by": by, "unit": unit}
+    args |= {} if due is None else {"due": due}
     return Acted(after, (Event("case.instructed", now, args),))
 
 
@@ -210,31 +232,79 @@ def send_back(row: Row, by: str, now: int, *, level: int, deadline: int, what: s
     return Acted(after, (Event("case.sent_back", now, args),))
 
 
-def extend(row: Row, plan: Plan, by: str, now: int, *, days: int, reason_text: str) -> Acted | Refused:
-    """准予延期: the promise behind the row gets `days` working days more, from its due or from now."""
+def taken_down(rows: Sequence[Row], sent: Row, now: int) -> tuple[Row, ...]:
+    """The other open rows above the level a case was sent back to, closed with the one that was `sent`."""
+    return tuple(
+        msgspec.structs.replace(
+            row,
+            state="returned",
+            returned_to=sent.returned_to,
+            closed_at=now,
+            closed_zh=sent.closed_zh,
+            closed_en=sent.closed_en,
+        )
+        for row in rows
+        if row.closed_at is None and row.id != sent.id and row.level > (sent.returned_to or 0)
+    )
+
+
+def extend(
+    row: Row, plan: Plan, by: str, now: int, *, days: int, reason_text: str, consent: bool = False
+) -> Acted | Refused:
+    """准予延期: the promise behind the row gets `days` natural days more, from its due or from now.
+
+    Mediation is voluntary: it goes on longer with the `consent` of the parties only.
+    """
     if row.closed_at is not None:
         return _CLOSED
     if days < 1 or not reason_text.strip():
         return Refused("nothing_to_do", "须写明天数和理由", "give days and a reason")
     if not any(_is_of(row, clock) and clock.state in {"running", "paused"} for clock in plan.clocks):
         return Refused("clock_not_open", "该时限已结束", "that clock is no longer running")
+    if row.clock == "mediation" and not consent:
+        return Refused(
+            "no_consent",
+            "调解延期须各方同意",
+            "the parties have to consent to longer mediation",
+            ("consent",),
+        )
     after = msgspec.structs.replace(
         row,
         state="acted",
         closed_at=now,
-        closed_zh=f"已准予延期{days}个工作日",
-        closed_en=f"Extended by {days} working days",
+        closed_zh=f"已准予延期{days}天",
+        closed_en=f"Extended by {days} day{'' if days == 1 else 's'}",
     )
-    args = {"clock": row.clock, "epoch": row.epoch, "span": f"{days}wd", "by": by, "reason": reason_text}
+    args = {"clock": row.clock, "epoch": row.epoch, "span": f"{days}d", "by": by, "reason": reason_text}
     return Acted(after, (Event("case.extended", now, args),))
 
 
+def follow(rows: Sequence[Row], plan: Plan) -> tuple[Row, ...]:
+    """What a row says of its instruction is what its clock says: due then, or answered. Those that changed."""
+    clocks = {clock.args.get("id"): clock for clock in plan.clocks if clock.kind == "instruction_reply"}
+    changed = []
+    for row in rows:
+        clock = clocks.get(row.instruction_id)
+        if row.closed_at is not None or row.instruction_id is None or clock is None:
+            continue
+        asked = clock.state in {"running", "paused"}
+        after = msgspec.structs.replace(
+            row,
+            instruction_id=row.instruction_id if asked else None,
+            instruction_due_at=clock.due_at if asked else None,
+        )
+        if after != row:
+            changed.append(after)
+    return tuple(changed)
+
+
 def settle(rows: Sequence[Row], plan: Plan, now: int) -> tuple[Row, ...]:
-    """Close the rows whose clock is met or gone, and return those that changed."""
+    """Close the rows whose clock is met, gone or climbs no more, and return those that changed."""
+    climbing = {(step.clock, step.epoch) for step in plan.steps if not step.warn}
     changed = []
     for row in rows:
         clock = next((clock for clock in plan.clocks if _is_of(row, clock)), None)
-        if row.closed_at is not None or (clock is not None and clock.state in {"running", "paused"}):
+        if row.closed_at is not None or (row.clock, row.epoch) in climbing:
             continue
         met = clock is not None and clock.state == "met"
         zh, en = ("已办,事项结束", "Done") if met else ("时限已取消", "No longer runs")

@@ -17,7 +17,18 @@ from sync.cases.calendars import CalendarError, Span, parse_span
 
 Op = Literal["eq", "ne", "in", "not_in", "gte", "lte", "prefix", "present"]
 FACTS: Final = frozenset(
-    {"kind", "category", "risk", "urgency", "complexity", "protection", "status", "level", "open"}
+    {
+        "kind",
+        "category",
+        "risk",
+        "urgency",
+        "complexity",
+        "protection",
+        "status",
+        "level",
+        "open",
+        "protective",
+    }
 )
 _AT: Final = re.compile(r"(\d{1,3})%(?:([+-])(\d+(?:wh|wd|m|h|d)))?")
 

@@ -205,6 +205,9 @@ def test_the_clocks_say_when_a_case_reaches_whom_in_both_languages(town: Town) -
     assert english["sentence"].startswith("Reaches the community")
     assert {clock["clock"] for clock in told["clocks"]} >= {"admit", "first_contact"}
     assert all(rung["reason"] == "not_due" for rung in told["rungs"] if rung["level"] == 1)
+    told = town.get("clerk", f"/api/v1/cases/{town.admitted()}/clocks").json()
+    assert {clock["label"] for clock in told["clocks"]} >= {"受理", "派单", "首次联系"}
+    assert None not in {clock["label"] for clock in told["clocks"]}
     assert town.get("clerk", f"/api/v1/cases/{case}/clocks", lang="fr").status_code == 400
 
 
@@ -259,6 +262,26 @@ def test_a_receipt_tells_anybody_the_status_and_the_next_step_only(town: Town) -
         for asked in (number, case, "2" * 14, "x", "2" * 500)
     }
     assert len(answers) == 1
+
+
+def test_the_receipt_of_a_sealed_case_answers_like_one_that_never_was(town: Town) -> None:
+    unknown = town.get(None, f"/public/v1/progress/{'2' * 14}")
+
+    def admitted(**fields: Any) -> tuple[str, str]:
+        case = town.capture(**fields)
+        town.must_act("centre_director", case, "triage", category="0204", basis="lawful", risk="yellow")
+        return case, town.must_act("centre_director", case, "admit")["query_code"]
+
+    sealed, code = admitted(protection="sealed")
+    assert town.get(None, f"/public/v1/progress/{code}").content == unknown.content
+    other, merged = admitted()
+    assert town.get(None, f"/public/v1/progress/{merged}").status_code == 200
+    town.must_act("centre_director", other, "merge", master=sealed)
+    assert town.get(None, f"/public/v1/progress/{merged}").content == unknown.content
+    third, later = admitted()
+    town.must_act("centre_director", third, "protect", **{"class": "sealed"}, reason="家暴")
+    answer = town.get(None, f"/public/v1/progress/{later}")
+    assert (answer.status_code, answer.content) == (404, unknown.content)
 
 
 def test_every_status_has_a_next_step_for_the_public() -> None:

@@ -96,6 +96,20 @@ def test_of_a_sealed_case_the_leader_it_was_raised_to_sees_the_facts_until_he_ta
     assert town.get("community_leader", f"/api/v1/cases/{case}").json()["form"] == "full"
 
 
+def test_of_a_restricted_case_neither_the_row_nor_its_clocks_say_who_has_it(town: Town) -> None:
+    case = town.admitted(protection="restricted")
+    handler = town.user_id("mediator")
+    town.must_act("dispatcher", case, "dispatch", unit="S1-JUSTICE", user=handler)
+    town.advance(1)
+    row = next(row for row in rows(town, "community_leader") if row["clock"] == "accept")
+    assert row["handler"] is None
+    assert "司法所" not in json.dumps(row, ensure_ascii=False)
+    clocks = town.get("community_leader", f"/api/v1/cases/{case}/clocks")
+    assert clocks.status_code == 200
+    assert handler not in clocks.text
+    assert handler in town.get("clerk", f"/api/v1/cases/{case}/clocks").text
+
+
 def test_a_recusal_after_the_case_was_raised_takes_the_row_and_the_facts_away(town: Town) -> None:
     case = town.capture(protection="sealed", title="内部线索")
     town.advance(2)

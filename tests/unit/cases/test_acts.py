@@ -75,7 +75,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "instruct": {"text": "三天内上门", "due": LATER},
     "reply_instruction": {"text": "已上门"},
     "send_back": {"level": 0, "deadline": LATER, "text": "再谈一次"},
-    "extend": {"days": 5, "reason": "在等材料"},
+    "extend": {"days": 5, "reason": "在等材料", "consent": True},
     "put_on_agenda": {"meeting": "本月会商"},
     "reveal": {"purpose": "打电话"},
     "tell_back": {"how": "当面"},
@@ -127,6 +127,7 @@ def case_at(status: Any, lifecycle: Any = "dispute", **more: Any) -> Any:
         "handler": {"unit": "sifasuo", "user": "lin", "helpers": []},
         "parties": [{"id": "a", "role": "applicant", "alias": "李"}, {"id": "b", "role": "respondent"}],
         "recused": ["zhao"],
+        "due": [{"clock": "mediation", "due_at": LATER, "state": "running"}],
         "track": track,
         **more,
     }

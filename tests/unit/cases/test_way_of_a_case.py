@@ -365,9 +365,15 @@ def test_a_suspension_takes_effect_when_somebody_else_approves() -> None:
     assert (case["status"], kinds(done)) == ("in_mediation", ["case.resumed"])
 
 
+def with_due(case: Any, *clocks: str) -> Any:
+    """The case with these clocks running, as the server shows them on it."""
+    return {**case, "due": [{"clock": clock, "due_at": NOW + DAY, "state": "running"} for clock in clocks]}
+
+
 def test_a_refused_request_changes_nothing_but_is_told() -> None:
     ask = ("request_extension", {"days": 10, "reason": "鉴定", "consent": True}, MEDIATOR)
-    case, _ = way(new()[0], *TO_MEDIATION, ask)
+    case, _ = way(new()[0], *TO_MEDIATION)
+    case, _ = way(with_due(case, "mediation"), ask)
     case, done = way(case, ("refuse", {"request": "r1", "reason": "再谈"}, DIRECTOR))
     assert case["status"] == "in_mediation"
     assert [(n.user, n.code) for n in done.tell] == [("lin", "request.refused")]
@@ -375,6 +381,7 @@ def test_a_refused_request_changes_nothing_but_is_told() -> None:
 
 def test_longer_mediation_needs_the_parties_and_is_asked_in_time() -> None:
     case, _ = way(new()[0], *TO_MEDIATION)
+    case = with_due(case, "mediation", "resolve_grid")
     assert refused(case, "request_extension", {"days": 5, "reason": "x"}, MEDIATOR).missing == ("consent",)
     late = {**case, "due": [{"clock": "mediation", "due_at": NOW - 1}]}
     asked = {"days": 5, "reason": "x", "consent": True}
@@ -383,6 +390,26 @@ def test_longer_mediation_needs_the_parties_and_is_asked_in_time() -> None:
     assert [(e.kind, e.args["clock"], e.args["span"]) for e in done.events] == [
         ("case.extended", "mediation", "5d")
     ]
+
+
+def test_more_time_is_asked_for_a_clock_that_runs_whatever_level_the_case_has_climbed_to() -> None:
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT)
+    case = with_due({**case, "level": 1}, "first_contact", "resolve_grid")
+    asked = {"days": 5, "reason": "在等材料"}
+    wrong = refused(case, "request_extension", {**asked, "clock": "resolve_community"}, MANAGER)
+    assert wrong.missing == ("clock",)
+    assert refused(with_due(case, "accept"), "request_extension", asked, MANAGER).missing == ("clock",)
+    case, _ = way(case, ("request_extension", asked, MANAGER))
+    assert case["track"]["requests"][-1]["args"]["clock"] == "resolve_grid"
+    over = refused(with_due(case, "mediation"), "approve", {"request": "r1"}, DIRECTOR)
+    assert over.missing == ("request",)
+
+
+def test_a_case_is_sponsored_until_a_day_ahead_and_for_a_year_at_most() -> None:
+    case = new()[0]
+    for until in (1, NOW, NOW + 400 * DAY):
+        assert refused(case, "sponsor", {"until": until}, STREET).missing == ("until",)
+    way(case, ("sponsor", {"until": NOW + 30 * DAY}, STREET))
 
 
 # -- the end and again --------------------------------------------------------------------------
@@ -521,7 +548,13 @@ def test_a_card_only_gets_heavier_and_is_lifted_from_above() -> None:
 
 def test_an_instruction_waits_for_its_reply_and_the_leader_hears_it() -> None:
     case, done = way(new()[0], ("instruct", {"text": "上门", "unit": "sifasuo", "due": NOW + DAY}, STREET))
-    assert done.events[0].args == {"id": "i1", "unit": "sifasuo", "by": "street", "due": NOW + DAY}
+    assert done.events[0].args == {
+        "id": "i1",
+        "unit": "sifasuo",
+        "by": "street",
+        "level": 2,
+        "due": NOW + DAY,
+    }
     assert [entry.type for entry in done.entries] == ["instruction"]
     case, done = way(case, ("reply_instruction", {"text": "去过了"}, MANAGER))
     assert done.events[0].args == {"id": "i1"}

@@ -142,7 +142,7 @@ def test_a_calendar_that_cannot_be_understood_says_where(change: tuple[str, str]
 def test_a_span_is_read_strictly_and_said_in_words() -> None:
     assert span_words(parse_span("4wh"), "zh") == "4个工作小时"
     assert span_words(parse_span("1wd"), "en") == "1 working day"
-    assert span_words(parse_span("0wd"), "zh") == "当个工作日"
+    assert span_words(parse_span("0wd"), "zh") == "当日"
     for wrong in ("4", "wh", "4 wh", "1.5h", "4weeks"):
         with pytest.raises(CalendarError):
             parse_span(wrong)

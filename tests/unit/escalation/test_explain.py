@@ -9,7 +9,7 @@ NAMES = {"u1": "王书记", "u2": "张主任"}
 
 
 def told(case: Case, when: str, lang: str = "zh") -> Explanation:
-    return explain(case.state, case.plan, case.facts, CALENDARS, case.reach, at(when), lang, NAMES)
+    return explain(case.state, case.plan, case.facts, CALENDARS, case.people, at(when), lang, NAMES)
 
 
 def rungs(explanation: Explanation, clock: str) -> Mapping[str, RungLine]:
@@ -25,7 +25,7 @@ def dispatched() -> Case:
 
 def test_the_first_sentence_says_when_it_reaches_whom() -> None:
     found = told(dispatched(), "2026-11-20 10:00")
-    assert found.sentence_zh == "11月20日(周五)14:30提级到社区(村)(签收剩余3个工作小时)。"
+    assert found.sentence_zh == "11月20日(周五)14:30将提级到社区(村)(签收时限剩余3个工作小时)。"
     assert (
         found.sentence_en == "Reaches the community on Fri 20 Nov 14:30 (acceptance: 3 working hours left)."
     )
@@ -40,10 +40,11 @@ def test_a_pause_is_named_with_its_reason_its_length_and_who_approved_it() -> No
     found = told(case, "2026-11-23 10:00")
     assert (
         found.sentence_zh
-        == "11月28日(周六)17:30提级到社区(村)(网格办理剩余5天,因鉴定、评估、检测中止3天,张主任批准)。"
+        == "11月28日(周六)17:30将提级到社区(村)(网格办理时限剩余5天,因鉴定、评估、检测中止3天,张主任批准)。"
     )
     assert "paused 3 days for an appraisal, approved by 张主任" in found.sentence_en
     (line,) = found.clocks
+    assert line.pauses == ("因鉴定、评估、检测中止3天,张主任批准",)
     assert line.gross - line.net == 3 * 86_400_000
 
 
@@ -55,11 +56,12 @@ def test_while_it_stands_still_the_sentence_says_that_it_is_not_coming() -> None
     found = told(case, "2026-11-23 10:00", "en")
     assert found.sentence_zh == "暂不提级到社区(村):时限因灾害等不可抗力中止。"
     assert {line.reason for line in found.rungs} == {"paused"}
+    assert {line.reason_text for line in found.rungs} == {"the clock stands still for force majeure"}
 
 
 def test_each_rung_that_has_not_come_gives_its_first_reason() -> None:
     case = dispatched()
-    case.reach = {0: ("worker",), 1: ("u1",), 3: ("district",)}
+    case.reach = {"handler": ("worker",), "community_leader": ("u1",), "district_leader": ("district",)}
     before = rungs(told(case, "2026-11-20 10:00"), "accept")
     assert before["community"].reason == "not_due"
     assert before["street"].reason == "nobody"
@@ -68,12 +70,12 @@ def test_each_rung_that_has_not_come_gives_its_first_reason() -> None:
     after = rungs(told(case, "2026-11-27 10:00"), "accept")
     assert (after["warn"].outcome, after["community"].outcome) == ("superseded", "fired")
     assert after["street"].reason == "dwell"
-    assert after["street"].reason_text == "下一级办理时间未满,至11月27日(周五)15:30"
+    assert after["street"].reason_text == "下级办理时间未满,至11月27日(周五)15:30"
     assert after["district"].reason == "below_first"
     case.taken_on(1, "u1", "2026-11-27 11:00")
     held = rungs(told(case, "2026-11-27 16:00"), "accept")
     assert held["street"].reason == "held"
-    assert held["street"].reason_text == "王书记已领办,至11月30日(周一)17:30"
+    assert held["street"].reason_text == "王书记已领办,11月30日(周一)17:30前不再提级"
     assert "王书记已领办" in told(case, "2026-11-27 16:00").sentence_zh
     assert rungs(told(case, "2026-11-30 18:00"), "accept")["street"].reason == "due_now"
     assert told(case, "2026-11-30 18:00").sentence_zh.startswith("即将提级到街道(乡镇)")
@@ -84,7 +86,7 @@ def test_days_that_do_not_count_and_years_not_yet_known_are_shown() -> None:
     case.becomes(status="accepted")
     case.happens("case.accepted", "2026-12-31 10:00")
     found = told(case, "2026-12-31 11:00")
-    assert found.sentence_zh.startswith("1月4日(周一)17:30提级到社区(村)")
+    assert found.sentence_zh.startswith("1月4日(周一)17:30将提级到社区(村)")
     assert "2027年放假安排未导入,日期可能变动" in found.sentence_zh
     (line,) = found.clocks
     assert line.provisional == (2027,)
@@ -97,6 +99,8 @@ def test_a_case_at_the_top_or_with_nothing_running_says_so() -> None:
     found = told(case, "2026-11-20 10:00")
     assert found.sentence_zh == "已在区(县),无更高一级。"
     assert found.sentence_en == "It is with the district; no rung lies ahead."
+    case.becomes(level=0)
+    assert told(case, "2026-11-20 10:00").sentence_zh == "已在网格,没有会引起提级的时限。"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +110,7 @@ def test_a_case_at_the_top_or_with_nothing_running_says_so() -> None:
         (3 * 86_400_000, False, "3天", "3 days"),
         (3_600_000, False, "1小时", "1 hour"),
         (40 * 60_000, True, "40分钟", "40 minutes"),
+        (30_000, False, "不足1分钟", "less than a minute"),
     ],
 )
 def test_lengths_are_said_in_their_largest_unit(amount: int, office: bool, zh: str, en: str) -> None:

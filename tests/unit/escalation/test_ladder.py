@@ -134,7 +134,10 @@ class TestTakingOn:
 class TestNobodyThere:
     def test_an_empty_level_is_passed_over_and_said_so(self) -> None:
         case = dispatched()
-        case.reach = {2: ("street",), 3: ("district",)}  # the secretary is recused
+        case.reach = {
+            "street_leader": ("street",),
+            "district_leader": ("district",),
+        }  # the secretary is recused
         first = case.tick("2026-11-20 14:30")[-1]
         assert (first.to, first.level_to, first.passed_over) == (("street",), 2, (1,))
 
@@ -283,8 +286,57 @@ class TestNothingLiesForgotten:
     def test_an_extension_that_names_no_clock_means_the_one_due_first(self) -> None:
         case = dispatched()
         case.happens("case.contacted", "2026-11-20 09:00")
-        case.happens("case.extended", "2026-11-20 10:00", days=2)
+        case.happens("case.extended", "2026-11-20 10:00", span="2wd")
         assert clock(case, "accept").due_at == at("2026-11-24 17:30")
+
+
+class TestClocksStopAndStartWhereTheyShould:
+    def running(self, case: Case) -> set[str]:
+        return {clock.kind for clock in case.plan.clocks if clock.state == "running"}
+
+    def test_a_danger_removed_at_once_asks_for_nobody_on_duty(self) -> None:
+        case = Case()
+        case.becomes(kind="hazard", urgency="emergency", status="reported")
+        case.happens("case.received", "2026-11-20 10:00", urgency="emergency")
+        case.happens("case.reported", "2026-11-20 10:00", sample=True)
+        assert self.running(case) == {"verify"}
+        assert [f.level_to for f in case.tick("2026-11-20 10:20")] == []
+
+    def test_what_was_taken_out_of_a_merger_is_received_again_and_no_more(self) -> None:
+        case = Case()
+        case.happens("case.received", "2026-11-16 10:00")
+        case.happens("case.merged", "2026-11-17 10:00")
+        case.happens("case.unmerged", "2026-11-20 10:00")
+        assert self.running(case) == {"admit", "first_contact"}
+        assert clock(case, "first_contact", 2).due_at == at("2026-11-23 17:30")
+
+    def test_a_mediation_that_failed_before_it_began_needs_no_first_contact(self) -> None:
+        case = Case()
+        case.becomes(status="failed")
+        case.happens("case.received", "2026-11-16 10:00")
+        case.happens("case.accepted", "2026-11-16 11:00")
+        case.happens("case.failed", "2026-11-16 12:00")
+        assert self.running(case) == {"admit", "conclude"}
+
+    def test_a_case_rated_orange_the_next_morning_is_not_late_at_once(self) -> None:
+        case = Case()
+        case.happens("case.received", "2026-11-23 10:00")  # a Monday
+        case.happens("case.admitted", "2026-11-23 11:00")
+        case.happens("case.rated", "2026-11-24 09:00", colour="orange")
+        case.becomes(risk="orange")
+        assert clock(case, "first_contact").due_at == at("2026-11-24 17:30")
+        assert [f for f in case.tick("2026-11-24 09:05") if not f.warn] == []
+
+    def test_a_date_the_source_sets_later_starts_its_clock_and_a_new_one_moves_it(self) -> None:
+        case = Case()
+        case.happens("case.received", "2026-11-16 10:00")
+        assert "source_reply" not in self.running(case)
+        case.happens("source.due_set", "2026-11-17 10:00", source_due=at("2026-11-27 17:30"))
+        assert [c.due_at for c in case.plan.clocks if c.kind == "source_reply"] == [at("2026-11-26 17:30")]
+        case.happens("source.due_set", "2026-11-18 10:00", source_due=at("2026-12-04 17:30"))
+        assert clock(case, "source_reply", 3).due_at == at("2026-12-03 17:30")
+        case.happens("source.due_set", "2026-11-19 10:00")
+        assert "source_reply" not in self.running(case)
 
 
 class TestLateEvidence:
@@ -316,7 +368,7 @@ class TestFollowUp:
 
     def test_a_protected_case_is_looked_after_sooner(self) -> None:
         case = Case()
-        case.becomes(status="settled", protection="sealed")
+        case.becomes(status="settled", protective=True)
         case.happens("case.settled", "2026-11-19 10:00")
         assert clock(case, "follow_up").due_at == at("2026-11-20 17:30")
 
@@ -365,7 +417,7 @@ def test_a_suppressed_ladder_is_recorded_as_silent() -> None:
     rules = load_rules(
         msgspec.json.encode(msgspec.structs.replace(RULES.rules, ladders=quiet), order="sorted")
     )
-    case = dispatched(protection="sealed")
+    case = dispatched(protective=True)
     case.rules = rules
     assert {f.outcome for f in case.tick("2026-11-20 14:30")} == {"suppressed"}
     assert case.facts.level == 0

@@ -41,7 +41,7 @@ def climbed(case: Case, when: str, rows: tuple[Row, ...] = ()) -> Row:
 
 def test_a_row_says_in_plain_words_why_it_is_here_and_what_is_asked() -> None:
     row = climbed(dispatched(), "2026-11-20 14:30")
-    assert row.reason_zh == "已派城关司法所,超过签收时限4个工作小时仍未签收"
+    assert row.reason_zh == "已派城关司法所,超过签收时限(4个工作小时)仍未签收"
     assert row.reason_en == "Dispatched to 城关司法所 and not accepted within 4 working hours"
     assert row.asked_zh == "请明确承办单位或催其签收"
     assert (row.level, row.state, row.opened_by) == (1, "open", "accept:1:accept:community:0")
@@ -127,7 +127,22 @@ def test_an_extension_closes_the_row_and_gives_the_promise_anew() -> None:
     event = acted.events[0]
     case.happens(event.kind, event.at, **event.args)
     running = [clock for clock in case.plan.clocks if clock.state == "running"]
-    assert [(clock.epoch, clock.due_at) for clock in running] == [(2, at("2026-11-24 17:30"))]
+    assert [(clock.epoch, clock.due_at) for clock in running] == [
+        (2, at("2026-11-23 17:30"))
+    ]  # from Sunday on
+
+
+def test_longer_mediation_needs_the_consent_of_the_parties() -> None:
+    case = Case()
+    case.becomes(status="in_mediation")
+    case.happens("case.begun", "2026-10-19 09:00")
+    row = climbed(case, "2026-11-19 09:00")
+    assert row.clock == "mediation"
+    refused = extend(row, case.plan, "u1", at("2026-11-19 10:00"), days=60, reason_text="再谈")
+    assert isinstance(refused, Refused)
+    assert refused.missing == ("consent",)
+    agreed = extend(row, case.plan, "u1", at("2026-11-19 10:00"), days=60, reason_text="再谈", consent=True)
+    assert isinstance(agreed, Acted)
 
 
 def test_a_sponsor_answers_for_the_case_himself() -> None:
@@ -192,6 +207,14 @@ def test_an_act_that_cannot_be_is_refused_with_its_reason(
     refused = act(climbed(dispatched(), "2026-11-20 14:30"), at("2026-11-20 15:00"))
     assert isinstance(refused, Refused)
     assert refused.code == code
+
+
+def test_an_orange_case_nobody_called_the_same_day_says_so_in_chinese() -> None:
+    case = Case()
+    case.becomes(risk="orange")
+    case.happens("case.received", "2026-11-20 10:00")
+    row = climbed(case, "2026-11-20 17:30")
+    assert row.reason_zh == "超过首次联系时限(当日)仍未联系上当事人"
 
 
 def test_every_clock_of_the_rules_gives_a_whole_sentence() -> None:

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from sync.cases.catalogue import TABLES
 from sync.cases.rules_lint import Fault, lint
 from sync.cases.rulesets import Condition, RuleError, RuleSet, holds, load_rules, parse_rules
 from tests.unit.escalation.world import ALWAYS, CALENDARS, RULES, RULES_TEXT, WEEKDAYS
@@ -164,5 +165,6 @@ def test_every_clock_of_a_case_in_the_catalogue_has_a_rule_and_a_ladder() -> Non
         "follow_up", "referral_receipt", "source_reply",
     }  # fmt: skip
     assert all(RULES.ladders_of[kind] for kind in named)
+    assert named <= TABLES["clocks"].keys()  # each has a name for the screen
     assert "case.received" in RULES_TEXT
     assert isinstance(RULES, RuleSet)

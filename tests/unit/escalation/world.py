@@ -32,11 +32,11 @@ WEEKDAYS = parse_calendar((DATA / "calendar_weekdays.toml").read_text("utf-8"))
 CHINA = parse_calendar((DATA / "calendar_cn.toml").read_text("utf-8"))
 ALWAYS = parse_calendar((DATA / "calendar_always.toml").read_text("utf-8"))
 CALENDARS = calendars_by_id(CHINA, ALWAYS)
-EVERYBODY: Mapping[int, tuple[str, ...]] = {
-    0: ("worker",),
-    1: ("secretary",),
-    2: ("street",),
-    3: ("district",),
+EVERYBODY: Mapping[str, tuple[str, ...]] = {
+    "handler": ("worker",),
+    "community_leader": ("secretary",),
+    "street_leader": ("street",),
+    "district_leader": ("district",),
 }
 DISPUTE = CaseFacts("dispute", "0201", "yellow", "normal", None, "normal", "submitted", 0, True)
 
@@ -52,7 +52,7 @@ class Case:
 
     facts: CaseFacts = DISPUTE
     rules: RuleSet = RULES
-    reach: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: EVERYBODY)
+    reach: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EVERYBODY)
     state: State = field(default_factory=State)
     calendars: Mapping[str, Any] = field(default_factory=lambda: CALENDARS)
 
@@ -63,6 +63,10 @@ class Case:
     def becomes(self, **facts: Any) -> None:
         self.facts = msgspec.structs.replace(self.facts, **facts)
 
+    def people(self, role: str) -> tuple[str, ...]:
+        """Who may be told in a role."""
+        return self.reach.get(role, ())
+
     @property
     def plan(self) -> Plan:
         return plan(self.state.events, self.facts, self.rules, self.calendars)
@@ -70,7 +74,7 @@ class Case:
     def tick(self, when: str | int) -> tuple[Firing, ...]:
         """The engine looks once; returns what took effect or was put off."""
         result: Firings = fire(
-            self.state, self.plan, self.facts, self.reach, at(when) if isinstance(when, str) else when
+            self.state, self.plan, self.facts, self.people, at(when) if isinstance(when, str) else when
         )
         self.state = result.state
         self.facts = msgspec.structs.replace(

@@ -224,3 +224,43 @@ def test_settlements_that_wait_for_a_person_do_not_hold_up_later_ones(district: 
     district.commit(verify_unsampled(limit=2))
     district.commit(verify_unsampled(limit=2))
     assert district.whole("cases", last["id"])["status"] != "settled"
+
+
+def test_a_date_of_the_source_that_is_added_later_is_watched_too(district: District) -> None:
+    an = district.phone("an")
+    case = an.capture()
+    an.edit(case, source_due=district.now + 20 * DAY)
+    lines = {line["clock"]: line["due_at"] for line in district.whole("cases", case["id"])["due"]}
+    assert 17 * DAY < lines["source_reply"] - district.now < 20 * DAY
+
+
+def test_a_request_answered_at_once_and_not_drawn_is_verified_by_the_system_and_climbs_to_nobody(
+    district: District,
+) -> None:
+    district.chance.sample = 99
+    case = district.phone("an").capture(kind="request", category="R02", on_spot={"how": "当场换了灯泡"})["id"]
+    assert district.whole("cases", case)["status"] == "reported"
+    district.now += 2 * DAY - 1
+    assert district.commit(verify_unsampled()) == 0
+    wait(district, 4 * 24)
+    assert queue(district) == []
+    assert district.commit(verify_unsampled()) == 1
+    assert district.whole("cases", case)["status"] == "closed"
+
+
+def test_two_working_days_are_counted_from_the_answer(district: District) -> None:
+    district.chance.sample = 99
+    case = district.phone("an").capture(kind="consult", category=None)["id"]
+    district.now += 5 * DAY
+    district.act("clerk", case, "answer", plain_text="可到窗口办理")
+    assert district.commit(verify_unsampled()) == 0
+    district.now += 5 * DAY
+    assert district.commit(verify_unsampled()) == 1
+
+
+def test_an_answer_that_was_drawn_waits_for_a_person(district: District) -> None:
+    district.chance.sample = 0
+    case = district.phone("an").capture(kind="request", category="R02", on_spot={"how": "当场换了灯泡"})["id"]
+    assert "verify" in {line["clock"] for line in district.whole("cases", case)["due"]}
+    district.now += 5 * DAY
+    assert district.commit(verify_unsampled()) == 0

@@ -283,9 +283,10 @@ def test_who_is_recused_no_longer_holds_what_he_was_told_of_the_case(district: D
 
 
 def test_notices_belong_to_one_person_even_where_others_are_named(district: District) -> None:
-    case_id = admitted(district)
+    case_id = raised(district, 1)
     district.act("secretary", case_id, "acknowledge", promise=district.now + DAY)
-    assert district.phone("secretary").pull("notices") == {}
+    told = district.phone("secretary").pull("notices").values()
+    assert {notice["user"] for notice in told} == {user_id("secretary")}
 
 
 def test_a_category_named_later_protects_as_one_named_at_once(district: District) -> None:

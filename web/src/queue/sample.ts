@@ -10,7 +10,7 @@ export function sample(changes: Partial<Escalation> = {}): Escalation {
     level_zh: '街道',
     state: 'open',
     opened_at: Date.UTC(2026, 10, 23, 2, 0),
-    reason_zh: '已派城关司法所,超过签收时限 4 个工作小时仍未签收',
+    reason_zh: '已派城关司法所,超过签收时限(4个工作小时)仍未签收',
     reason_en: 'Dispatched to the justice office; not accepted within 4 working hours',
     clock: 'accept',
     due_at: Date.UTC(2026, 10, 23, 4, 0),
@@ -21,7 +21,7 @@ export function sample(changes: Partial<Escalation> = {}): Escalation {
     next: {
       at: Date.UTC(2026, 10, 24, 9, 30),
       level: 3,
-      zh: '11月24日(周二)17:30提级到区(县)(签收已超期13个工作小时)。',
+      zh: '11月24日(周二)17:30将提级到区(县)(签收已超期13个工作小时)。',
       en: 'Reaches the district on Tue 24 Nov 17:30 (acceptance overdue by 13 working hours).',
     },
     firing_key: 'accept:1:accept:street:0',
