@@ -13,6 +13,7 @@ only says whether a person must confirm. Rules, in order:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -138,10 +139,9 @@ def assign_all(
     placed = np.flatnonzero(cells != OUTSIDE)
     border_m = np.full(len(cells), np.nan)
     border_m[placed] = index.border_distance(cells[placed], places_m[placed])
-    for row, (i, fix) in enumerate(known):
-        answers[i] = _answer(
-            index, fix, int(cells[row]), places_m[row], float(away_m[row]), float(border_m[row])
-        )
+    plain = zip(known, cells.tolist(), places_m, away_m.tolist(), border_m.tolist(), strict=True)
+    for (i, fix), cell, place_m, away, border in plain:
+        answers[i] = _answer(index, fix, cell, place_m, away, border)
     return answers
 
 
@@ -168,7 +168,7 @@ def _answer(
         near = index.within(shapely.Point(place_m), fix.accuracy_m) if fix.accuracy_m else []
         offered = tuple(codes[cell] for _, cell in near[:CANDIDATES_MAX])
         return Assignment(Method.OUTSIDE, candidates=offered, needs_confirmation=True)
-    contained = np.isnan(away_m)
+    contained = math.isnan(away_m)
     method = Method.CONTAINED if contained else Method.SNAPPED
     distance_m = None if contained else round(away_m, 1)
     if fix.accuracy_m is None or fix.accuracy_m <= border_m:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sync.commit import Context, Outcome, Work, commit_group
 from sync.errors import StoreUnavailable
-from sync.store import Store
+from sync.store import Store, Tx
 from sync.values import Head
 
 T = TypeVar("T")
@@ -139,14 +139,17 @@ class Writer:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            outcomes = commit_group(self._store, [(job.work, self._make_context(job.actor)) for job in group])
+            works = [(_with_head(job.work), self._make_context(job.actor)) for job in group]
+            outcomes = commit_group(self._store, works)
         except Exception as error:  # noqa: BLE001  # every submitter must hear of it, and the thread must live on
             outcomes = [Outcome(error=error) for _ in group]
         self.commits += 1
         self.works += len(group)
         # Listeners hear first: whoever is answered may rely on the next request being judged by the new state.
-        self._tell()
-        self._answer(group, outcomes)
+        heads = [outcome.value[1] for outcome in outcomes if outcome.value is not None]
+        if heads:
+            self._tell(max(heads, key=lambda head: head.seq))
+        self._answer(group, [_without_head(outcome) for outcome in outcomes])
 
     def _answer(self, group: list[_Job], outcomes: list[Outcome[Any]]) -> None:
         per_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Outcome[Any]]]] = {}
@@ -160,12 +163,7 @@ class Writer:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, settled)
 
-    def _tell(self) -> None:
-        try:
-            with self._store.read() as reader:
-                head = reader.head()
-        except StoreUnavailable:
-            return
+    def _tell(self, head: Head) -> None:
         before, self._head = self._head, head
         if before is not None and (before.seq, before.config, before.epoch) == (
             head.seq,
@@ -178,6 +176,19 @@ class Writer:
                 listener(head)
             except Exception:  # noqa: BLE001  # a poke that fails must not stop the writer
                 _log.exception("a listener failed")
+
+
+def _with_head(work: Work[T]) -> Work[tuple[T, Head]]:
+    """The work, and the head it leaves: asked within the transaction, it costs no other."""
+
+    def both(tx: Tx, context: Context) -> tuple[T, Head]:
+        return work(tx, context), tx.head()
+
+    return both
+
+
+def _without_head(outcome: Outcome[Any]) -> Outcome[Any]:
+    return outcome if outcome.value is None else Outcome(value=outcome.value[0])
 
 
 def _settle(settled: list[tuple[Any, Outcome[Any]]]) -> None:

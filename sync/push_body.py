@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import Raw, Struct, structs
 
 from sync import content
 from sync.cases.model import Checked, checked
+from sync.cases.shapes import UUID_PATTERN
 from sync.errors import BadRequest, BatchTooLarge
 from sync.rows import PushRow, write_id
 from sync.values import Collection
@@ -18,6 +20,7 @@ BYTES_MAX = 4 * 1024 * 1024
 ROW_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 32
 _CODE_MAX = 64
+_UUID = re.compile(UUID_PATTERN)
 
 
 class _Sent(Struct):
@@ -143,13 +146,8 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
             fault = None if isinstance(doc, dict) else "not_an_object"
     if fault is not None:
         doc = rescue(raw) or {}
-    try:
-        key = content.id_bytes(collection, doc["id"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        key, fault = b"", fault or "id_missing"
-    if key and not _spelled(collection, key, doc["id"]):
-        # Nobody could be answered under another spelling; the row is kept whole.
-        key, fault = b"", "id_shape"
+    key, unnamed = _key_of(collection, doc.get("id"))
+    fault = fault or unnamed
     assumed: Any = None
     if bytes(base) and fault is None and not _deep(bytes(base)):
         try:
@@ -163,11 +161,19 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
     )
 
 
-def _spelled(collection: int, key: bytes, text: str) -> bool:
-    """Whether an id is written as ids are: a UUID in small letters, or a cell's code."""
+def _key_of(collection: int, text: Any) -> tuple[bytes, str | None]:
+    """The key of an id that is written as ids are, a UUID in small letters or a cell's code; else why there is none.
+
+    Nobody could be answered under another spelling; such a row is kept whole.
+    """
+    if not isinstance(text, str):
+        return b"", "id_missing"
     if collection == Collection.cells:
-        return len(text) <= _CODE_MAX and text.isprintable()
-    return content.id_text(collection, key) == text
+        good = bool(text) and len(text) <= _CODE_MAX and text.isprintable()
+        return (text.encode(), None) if good else (b"", "id_shape")
+    if _UUID.fullmatch(text) is None:
+        return b"", "id_shape"
+    return bytes.fromhex(text.replace("-", "")), None
 
 
 def _deep(raw: bytes) -> bool:
