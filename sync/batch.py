@@ -89,6 +89,7 @@ class Batch:
         self.marks: dict[str, tuple[int, int]] | None = None
         self.open_parts: dict[int, bytes] = {}  # what this batch has just sealed, for the answer
         self.effects: list[str] = []  # what the audit record tells besides the documents
+        self.broken: list[Exception] = []  # acts that failed unexpectedly: for whoever may log
 
     # --- documents ---------------------------------------------------------------------------------------------------
 

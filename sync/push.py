@@ -240,6 +240,8 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
             batch.keep(row.fault or "id_missing", row.raw, collection=collection, doc_id="")
     push_entries.take_effect(batch, facts)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
+    for error in batch.broken:
+        context.broke(error)
     _mark(tx, context, caller, collection, facts.head.seq)
     return _answer(batch, facts, caller, collection, rows)
 

@@ -18,9 +18,11 @@ from sync.merge import same
 from sync.pull import Caller
 from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp
 from sync.rows import PushRow
+from sync.undo import way_back
 from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 
 MERGED_HOPS = 8  # a case merged into one that was merged …
+FAILED = "act_failed"  # the server's own fault: the entry is kept, and a person looks into it
 
 
 def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
@@ -223,7 +225,14 @@ def _run(batch: Batch, facts: Facts, user_pk: int | None, case: Item, entry: Ite
         batch.set(entry, {"body": {**body, **refused}})
         return
     master = _master(batch, facts, user_pk, args.get("master"))
-    casework.act(batch, facts, case, name, args, user_pk=user_pk, entry=entry, master=master)
+    undo = way_back(batch, case, entry, master)
+    try:
+        casework.act(batch, facts, case, name, args, user_pk=user_pk, entry=entry, master=master)
+    except Exception as error:  # noqa: BLE001  # else one row would turn the whole push away, for ever
+        undo()
+        batch.broken.append(error)
+        batch.effects.append(f"{FAILED}:{entry.doc.pk}")
+        batch.set(entry, {"body": {**body, "outcome": "refused", "reason": FAILED}})
 
 
 def _master(batch: Batch, facts: Facts, user_pk: int | None, wanted: object) -> Item | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct, convert
 
 from sync.cases import shapes
-from sync.cases.catalogue import KINDS, TABLES, load_toml
+from sync.cases.catalogue import KINDS, OPEN_TABLES, TABLES, load_toml
 from sync.cases.model import instant_of
 
 
@@ -294,14 +294,17 @@ def _arg_fits(word: str, value: Any) -> bool:
         except (ValueError, TypeError, RecursionError):
             return False
         return True
-    table = TABLES[word.removesuffix("[]")]
+    table = word.removesuffix("[]")
     if word.endswith("[]"):
         return isinstance(value, list) and len(value) <= 50 and all(_code_fits(table, code) for code in value)
     return _code_fits(table, value)
 
 
-def _code_fits(table: Mapping[str, Any], code: Any) -> bool:
-    return isinstance(code, str) and (code in table or (code.startswith("x_") and len(code) <= 64))
+def _code_fits(table: str, code: Any) -> bool:
+    if not isinstance(code, str):
+        return False
+    own = table in OPEN_TABLES and code.startswith("x_") and len(code) <= 64
+    return own or code in TABLES[table]
 
 
 def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
