@@ -17,7 +17,7 @@ from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band
 from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
 from sync.cases.model import category_group
 from sync.children import open_task, write_drafts, write_entry
-from sync.config import OUTSIDE_CODE
+from sync.config import OF_UNIT_ALONE, OUTSIDE_CODE
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
 from sync.facts import Facts
@@ -148,14 +148,26 @@ def household_cell(facts: Facts, household_id: Any) -> int | None:
 
 
 def roles_on(facts: Facts, user_pk: int, item: Item) -> frozenset[str]:
-    """The roles of a person that count on this very case: at its cell, or at a unit that handles it."""
-    return facts.config.roles_at(user_pk, item.doc.cell, units=_units_of(facts, item))
+    """The roles of a person that count on this very case: at its cell, or at the unit that handles it.
+
+    While nobody has it, a mediator who captured it himself is its mediator.
+    """
+    roles = facts.config.roles_at(user_pk, item.doc.cell, units=_unit_of(item))
+    free = item.doc.duty is None and item.doc.person is None
+    if free and item.doc.author == user_pk and item.doc.author_since is not None:
+        roles |= facts.config.roles(user_pk) & OF_UNIT_ALONE
+    return roles
 
 
-def _units_of(facts: Facts, item: Item) -> list[int]:
-    units = [item.doc.duty // 2] if item.doc.duty is not None else []
+def _unit_of(item: Item) -> list[int]:
+    return [] if item.doc.duty is None else [item.doc.duty // 2]
+
+
+def _helping_roles(facts: Facts, user_pk: int, item: Item) -> frozenset[str]:
+    """The roles at units that help: good for what is done jointly, never for what the handling unit decides."""
     helpers = (item.values.get("handler") or {}).get("helpers") or []
-    return units + [row.pk for code in helpers if (row := facts.config.unit_by_code.get(code)) is not None]
+    rows = [row.pk for code in helpers if (row := facts.config.unit_by_code.get(code)) is not None]
+    return facts.config.roles_at(user_pk, None, units=rows) if rows else frozenset()
 
 
 def _handling_roles(facts: Facts, user_pk: int, item: Item, roles: frozenset[str]) -> frozenset[str] | None:
@@ -164,7 +176,7 @@ def _handling_roles(facts: Facts, user_pk: int, item: Item, roles: frozenset[str
         return None
     if item.doc.person == user_pk:
         return roles | facts.config.roles(user_pk)
-    return facts.config.roles_at(user_pk, None, units=_units_of(facts, item)) | (roles & {"centre_director"})
+    return facts.config.roles_at(user_pk, None, units=_unit_of(item)) | (roles & {"centre_director"})
 
 
 def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
@@ -177,6 +189,7 @@ def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
         user=account.id,
         roles=roles,
         handling=_handling_roles(facts, user_pk, item, roles),
+        helping=_helping_roles(facts, user_pk, item),
         is_handler=item.doc.person == user_pk,
         is_author=item.doc.writer == user_pk,
     )

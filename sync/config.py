@@ -73,6 +73,11 @@ class AccountRow(Struct, frozen=True):
     not_before: int
 
 
+OF_UNIT_ALONE = frozenset(
+    code for code, row in ROLES.items() if {right.via for right in row.rights} == {"unit"}
+)
+
+
 def duty_tag(unit_pk: int, *, assigned: bool) -> int:
     """The tag of a case at a handling unit: open to all its handlers until one person has it."""
     return unit_pk * 2 + (1 if assigned else 0)
@@ -228,13 +233,20 @@ class Config:
         )
 
     def roles_at(self, user_pk: int, cell_pk: int | None, *, units: Iterable[int] = ()) -> frozenset[str]:
-        """The roles that count at a cell, or at one of `units`."""
+        """The roles that count at a cell, or at one of `units`.
+
+        What somebody is at a unit that handles cases counts for its cases, not for all of its area.
+        """
         wanted = set(units)
         found = set()
         for grant in self.active_grants(user_pk):
             at_unit = grant.unit_pk is not None and (
                 grant.unit_pk in wanted
-                or (cell_pk is not None and self.unit_has_cell(grant.unit_pk, cell_pk))
+                or (
+                    cell_pk is not None
+                    and grant.role not in OF_UNIT_ALONE
+                    and self.unit_has_cell(grant.unit_pk, cell_pk)
+                )
             )
             if at_unit or (grant.cell_pk is not None and grant.cell_pk == cell_pk):
                 found.add(grant.role)

@@ -74,11 +74,14 @@ class Actor(Struct, frozen=True):
 
     handling: the roles that count for the unit's own acts (`accept` to `close`) once a unit or a person has the case;
         None while nobody has it, then they are the same.
+    helping: the roles at units that help: they count for what is done jointly (`lifecycle.JOINT_ACTS`) and for what
+        every role with the case may do.
     """
 
     user: str
     roles: frozenset[str] = frozenset()
     handling: frozenset[str] | None = None
+    helping: frozenset[str] = frozenset()
     device: str | None = None
     is_handler: bool = False
     is_author: bool = False

@@ -7,8 +7,6 @@ is what it needs given, and then what follows. Nothing is changed: the answer sa
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import structs
-
 from sync.cases import effects_any, effects_closing, effects_intake, effects_mediation
 from sync.cases.acting import Acting, Effect, begin_acting
 from sync.cases.acts import (
@@ -106,22 +104,25 @@ def _status_legal(rule: Act, status: str) -> bool:
 # What only the unit or person that has the case does: a worker of its cell does not sign for another's dispatch.
 HANDLING_ACTS: Final = frozenset(
     {
-        "accept", "return", "begin", "session", "suspend", "resume", "agree", "settle", "perform", "breach", "fail",
-        "close", "remediate",
+        "accept", "return", "assign", "begin", "session", "suspend", "resume", "agree", "settle", "perform", "breach",
+        "fail", "close", "remediate", "settle_on_spot", "answer",
     }
 )  # fmt: skip
+# What a unit that helps does beside the one that has the case.
+JOINT_ACTS: Final = frozenset({"session", "reply_instruction"})
 
 
 def _permitted(rule: Act, actor: Actor) -> bool:
     if actor.system:
         return "system" in rule.who
+    roles = actor.roles
     if rule.act in HANDLING_ACTS and actor.handling is not None:
-        actor = structs.replace(actor, roles=actor.handling)
-    if not actor.roles and not actor.is_author and not actor.is_handler:
-        return False
-    return (
-        "*" in rule.who or bool(actor.roles & set(rule.who)) or ("handler" in rule.who and actor.is_handler)
-    )
+        roles = actor.handling
+    if rule.act in JOINT_ACTS or "*" in rule.who:
+        roles |= actor.helping
+    if "*" in rule.who:
+        return bool(roles) or actor.is_author or actor.is_handler
+    return bool(roles & set(rule.who)) or ("handler" in rule.who and actor.is_handler)
 
 
 def legal_acts(case: Mapping[str, Any], actor: Actor) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync import casework, timing
+from sync import casework, children, timing
 from sync.acting_work import ActNeeds
 from tests.unit.sync.district import HOUR
 
@@ -89,7 +89,7 @@ def test_beside_an_act_that_fails_the_other_acts_of_the_day_are_done(
 ) -> None:
     an = district.phone("an")
     first, second = an.capture()["id"], an.capture()["id"]
-    really = casework.write_drafts
+    really = children.write_drafts
 
     def breaks(batch: Any, facts: Any, item: Any, *given: Any, **named: Any) -> Any:
         if item.id == first:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sync import administration
 from sync.acting_work import ActForbidden
-from tests.unit.sync.district import user_id
+from tests.unit.sync.district import HOME, STREET, user_id
 
 if TYPE_CHECKING:
     from tests.unit.sync.district import District
@@ -52,3 +53,86 @@ def test_a_worker_the_case_was_given_to_signs(district: District, dispatched: st
 def test_what_is_no_handling_stays_the_cells(district: District, dispatched: str) -> None:
     district.act("bo", dispatched, "raise_signal", signal="drink")
     assert "drink" in district.whole("cases", dispatched)["signals"]
+
+
+# --- who helps does not decide ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def helped(district: District, dispatched: str) -> str:
+    """The case again, with the street's mediation committee to help the justice office."""
+    committee = administration.UnitRecord("MC", "mediation_committee", "街道调委会", STREET, 2)
+    district.commit(administration.import_units([committee]))
+    district.newcomer("li", "mediator", unit="MC")
+    district.newcomer("ma", "unit_manager", unit="MC")
+    district.act("dispatcher", dispatched, "recall", reason="需联合办理")
+    district.act("dispatcher", dispatched, "dispatch", unit="JUSTICE", helpers=["MC"])
+    return dispatched
+
+
+def test_a_helping_unit_neither_signs_nor_returns_nor_assigns(district: District, helped: str) -> None:
+    for who, act, args in (
+        ("li", "accept", {}),
+        ("ma", "accept", {}),
+        ("ma", "return", {"reason": "not_our_duty"}),
+        ("li", "return", {"reason": "not_our_duty"}),
+    ):
+        with pytest.raises(ActForbidden):
+            district.act(who, helped, act, **args)
+    assert district.whole("cases", helped)["handler"].get("user") is None
+    district.act("mediator", helped, "accept")
+    for who, act, args in (
+        ("ma", "assign", {"user": user_id("manager")}),
+        ("li", "begin", {"consent": True, "rights_told": True}),
+        ("li", "withdraw", {"free_will": True}),
+        ("ma", "step_up", {"level": 2}),
+    ):
+        with pytest.raises(ActForbidden):
+            district.act(who, helped, act, **args)
+    assert district.whole("cases", helped)["handler"]["user"] == user_id("mediator")
+
+
+def test_a_helping_mediator_records_a_session_and_tells_of_danger(district: District, helped: str) -> None:
+    district.act("mediator", helped, "accept")
+    district.act("mediator", helped, "begin", consent=True, rights_told=True)
+    district.act("li", helped, "session", entry={"type": "session", "body": {"proposals": "各让一步"}})
+    district.act("li", helped, "raise_signal", signal="drink")
+    assert district.whole("cases", helped)["signals"] == ["drink"]
+    with pytest.raises(ActForbidden):
+        district.act("li", helped, "settle", outcome="self_settled")
+
+
+def test_a_worker_of_the_cell_does_not_settle_what_a_mediator_has_in_hand(
+    district: District, dispatched: str
+) -> None:
+    district.act("mediator", dispatched, "accept")
+    for who in ("an", "bo"):
+        with pytest.raises(ActForbidden):
+            district.act(who, dispatched, "settle_on_spot", on_spot={"how": "当面说开"})
+    assert district.whole("cases", dispatched)["status"] == "accepted"
+
+
+def test_a_worker_of_the_cell_does_not_answer_what_a_unit_has_in_hand(district: District) -> None:
+    case_id = district.phone("an").capture(kind="request", category="R02")["id"]
+    district.act("clerk", case_id, "admit", category="R02")
+    district.act("dispatcher", case_id, "dispatch", unit="JUSTICE")
+    district.act("manager", case_id, "accept")
+    with pytest.raises(ActForbidden):
+        district.act("bo", case_id, "answer", plain_text="灯修好了")
+
+
+def test_the_worker_who_has_the_case_settles_it_on_the_spot(district: District, dispatched: str) -> None:
+    district.act("dispatcher", dispatched, "recall", reason="改派网格")
+    district.act("dispatcher", dispatched, "dispatch", user=user_id("bo"))
+    district.act("bo", dispatched, "accept")
+    district.act("bo", dispatched, "settle_on_spot", on_spot={"how": "当面说开"})
+    assert district.whole("cases", dispatched)["status"] == "settled"
+
+
+def test_a_mediator_settles_what_he_captured_himself_and_nothing_else_of_his_street(
+    district: District,
+) -> None:
+    own = district.phone("mediator").capture()["id"]
+    district.act("mediator", own, "settle_on_spot", on_spot={"how": "当面说开"})
+    assert district.whole("cases", own)["status"] == "settled"
+    assert district.config().roles_at(district.users["mediator"], district.cells[HOME]) == frozenset()
