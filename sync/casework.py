@@ -192,6 +192,7 @@ def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
         helping=_helping_roles(facts, user_pk, item),
         is_handler=item.doc.person == user_pk,
         is_author=item.doc.writer == user_pk,
+        director_away=not _directors(facts, item) - set(item.values.get("recused") or ()),
     )
 
 
@@ -225,6 +226,7 @@ def act(
         query_code=secret,
         merge_target=None if master is None else master.values,
         entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
+        directors=_directors(facts, item),
     )
     before = dict(item.values)
     done = _unheard_of(facts, name, args) or lifecycle.run_act(before, name, args, actor, lawful, batch.now)
@@ -274,6 +276,14 @@ def act(
             events = [(e.kind, {**e.args, "reason": None}) for e in answered.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)
     return Acted(done=True, query_code=told, entry_id=entry_ids[0] if entry_ids else None)
+
+
+def _directors(facts: Facts, item: Item) -> frozenset[str]:
+    config, role = facts.config, frozenset({"centre_director"})
+    people = [*config.holders(role, item.doc.cell)]
+    for unit in _unit_of(item):
+        people += config.unit_members(unit, role)
+    return frozenset(config.accounts[pk].id for pk in people if config.accounts[pk].state == "active")
 
 
 def _unheard_of(facts: Facts, name: str, args: Mapping[str, Any]) -> Refused | None:

@@ -15,6 +15,7 @@ from sync.administration import REGRID, new_batch, unname_leavers
 from sync.batch import Batch, Item, status_number
 from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
+from sync.cases.effects_closing import waits_for_a_person
 from sync.commit import Context, Work, audit_row, write
 from sync.config import Config
 from sync.directives import move
@@ -193,11 +194,10 @@ def verify_unsampled(limit: int = CHUNK) -> Work[int]:
 
 
 def _waits_for_nobody(config: Config, case: Mapping[str, Any], now: int) -> bool:
-    """Whether a settled case was settled on the spot, long enough ago, and not drawn for a person to look at."""
-    track = case.get("track") or {}
-    since = case.get("resolved_at") or case.get("received_at") or now
-    if not track.get("on_spot") or track.get("sample"):
+    """Whether a settled case was settled on the spot, long enough ago, and needs no person to look at it."""
+    if waits_for_a_person(case):
         return False
+    since = case.get("resolved_at") or case.get("received_at") or now
     office = config.calendars.get(_OFFICE)
     return now >= (
         since + VERIFY_AFTER_DAYS * _DAY_MS if office is None else add(office, since, VERIFY_AFTER_DAYS, "wd")

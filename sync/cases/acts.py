@@ -19,7 +19,7 @@ class Act(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "fro
 
     from_: statuses it may be done at; `-` at creation; empty: any status but merged and voided.
     to: the status after it, or `same`.
-    who: roles; `*` every role with the case, `system` no person, `handler` who holds the case.
+    who: roles; `*` every role with the case but those who only oversee, `system` no person, `handler` who holds it.
     approval: done by these roles it only asks; it takes effect when approved.
     needs: each must be given; `a|b` means one of them.
     args: argument -> type word of `ARG_TYPES` or a table of the catalogue (`[]`: several codes).
@@ -86,6 +86,7 @@ class Actor(Struct, frozen=True):
     is_handler: bool = False
     is_author: bool = False
     system: bool = False
+    director_away: bool = False
 
 
 SYSTEM: Final = Actor(user="system", system=True)
@@ -100,6 +101,7 @@ class CaseFacts(Struct, frozen=True):
     code, query_code: the next official number and a fresh query code, if the act may need them.
     merge_target: the case named by `merge`, if it is visible to the actor.
     entry_author: author of the entry named by `correct`.
+    directors: users who direct the centre of this case.
     """
 
     units: Mapping[str, str] = {}
@@ -111,6 +113,7 @@ class CaseFacts(Struct, frozen=True):
     query_code: str | None = None
     merge_target: Mapping[str, Any] | None = None
     entry_author: str | None = None
+    directors: frozenset[str] = frozenset()
 
 
 # -- what follows -------------------------------------------------------------------------------
@@ -313,14 +316,15 @@ def _code_fits(table: str, code: Any) -> bool:
 def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments an act knows, each of its type; raises `ActError` naming what is missing or wrong.
 
-    Null counts as absent, ISO times are taken as instants, other arguments are left to the timeline. What the case
-    already says (its category, its on-the-spot record, its outcome) need not be said again.
+    Null and blank text count as absent, ISO times are taken as instants, other arguments are left to the timeline. A
+    need is not met by `false` or by a list of nothing. What the case already says (its category, its on-the-spot
+    record, its outcome) need not be said again.
     """
     known: dict[str, Any] = {}
     wrong: list[str] = []
     for name, word in rule.args.items():
         value = args.get(name)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             continue
         if word == "time" and isinstance(value, str):
             value = instant_of(value)
@@ -335,11 +339,17 @@ def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) ->
         known["entry"] = _checked_entry(rule, entry)
     if isinstance(args.get("note"), str):
         known["note"] = args["note"]
-    said = {name for name, value in known.items() if value not in ([], {})} | _said_by(case)
+    said = {name for name, value in known.items() if _says_something(value)} | _said_by(case)
     missing = [need for need in rule.needs if not any(name in said for name in need.split("|"))]
     if missing:
         raise lacks(*missing)
     return known
+
+
+def _says_something(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(not isinstance(one, str) or one.strip() for one in value)
+    return value is not False and value != {}
 
 
 def _said_by(case: Mapping[str, Any]) -> set[str]:

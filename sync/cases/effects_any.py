@@ -80,6 +80,18 @@ def _protect(acting: Acting) -> None:
 
 def _recuse(acting: Acting) -> None:
     user = acting.args["user"]
+    if user != acting.actor.user:
+        # Everybody declares himself; to keep somebody else away is the centre's.
+        if not acting.actor.roles & CENTRE:
+            raise ActError(
+                "act_forbidden", "只能申请本人回避,他人回避由中心决定", "for somebody else the centre decides"
+            )
+        if acting.facts.directors - set(acting.case.get("recused") or ()) == {user}:
+            raise ActError(
+                "act_forbidden",
+                "本案只有这一位主任,须由其本人提出回避",
+                "the only director of a case is kept from it by himself alone",
+            )
     acting.set["recused"] = sorted({*(acting.case.get("recused") or ()), user})
     if user in (lifted := acting.list_of("lifted")):
         lifted.remove(user)
@@ -93,6 +105,12 @@ def _recuse(acting: Acting) -> None:
 
 def _lift_recusal(acting: Acting) -> None:
     user = acting.args["user"]
+    if "centre_director" not in acting.actor.roles and not acting.actor.director_away:
+        raise ActError(
+            "act_forbidden",
+            "解除回避由中心主任决定",
+            "as long as a director has the case it is the director's",
+        )
     acting.set["recused"] = [other for other in acting.case.get("recused") or () if other != user]
     acting.directives.append(LiftRecusal(user))
     if user not in (lifted := acting.list_of("lifted")):

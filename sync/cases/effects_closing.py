@@ -19,14 +19,23 @@ _LOOK_BACK_DAYS: Final = 7
 
 def drawn(acting: Acting) -> bool:
     """Whether a person has to look at what one worker settled alone: by chance, and always where it is delicate."""
-    case = acting.case
     percent = int(acting.facts.settings.get("sample_percent", DEFAULT_SAMPLE_PERCENT))
+    return acting.facts.chance < percent or delicate({**acting.case, **acting.set})
+
+
+def delicate(case: Mapping[str, Any]) -> bool:
+    """Whether a person looks at the case in any event, as it is now: it may have been flagged after the draw."""
     return (
-        acting.facts.chance < percent
-        or PROTECTIONS.index(acting.value("protection") or "normal") > 0
+        PROTECTIONS.index(case.get("protection") or "normal") > 0
         or bool(case.get("signals"))
         or bool(case.get("involves_staff"))
     )
+
+
+def waits_for_a_person(case: Mapping[str, Any]) -> bool:
+    """Whether time alone does not verify the case."""
+    track = case.get("track") or {}
+    return bool(track.get("sample")) or not track.get("on_spot") or delicate(case)
 
 
 def settle_on_spot(acting: Acting) -> None:
@@ -114,7 +123,7 @@ def _close_by_receipt(acting: Acting) -> None:
 
 def _verify(acting: Acting) -> None:
     # That nobody verifies own work is asked in `lifecycle.run_act`, before the arguments.
-    if acting.actor.system and (acting.track.get("sample") or not acting.track.get("on_spot")):
+    if acting.actor.system and waits_for_a_person(acting.case):
         raise ActError("act_forbidden", "须由专人核实", "this case has to be verified by a person")
     if acting.args.get("party_disagrees"):
         raise lacks(

@@ -112,6 +112,10 @@ HANDLING_ACTS: Final = frozenset(
 JOINT_ACTS: Final = frozenset({"session", "reply_instruction"})
 
 
+# Whoever oversees reads and alters nothing: not meant where every role with the case is.
+_OVERSEERS: Final = frozenset({"supervisor"})
+
+
 def _permitted(rule: Act, actor: Actor) -> bool:
     if actor.system:
         return "system" in rule.who
@@ -121,7 +125,7 @@ def _permitted(rule: Act, actor: Actor) -> bool:
     if rule.act in JOINT_ACTS or "*" in rule.who:
         roles |= actor.helping
     if "*" in rule.who:
-        return bool(roles) or actor.is_author or actor.is_handler
+        return bool(roles - _OVERSEERS) or actor.is_author or actor.is_handler
     return bool(roles & set(rule.who)) or ("handler" in rule.who and actor.is_handler)
 
 

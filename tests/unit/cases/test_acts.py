@@ -156,7 +156,7 @@ def facts_for(lifecycle: Any) -> Any:
 
 
 def actor_for(role: Any) -> Any:
-    return SYSTEM if role == "system" else Actor("me", frozenset({role}))
+    return SYSTEM if role == "system" else Actor("me", frozenset({role}), director_away=True)
 
 
 def rule_of(lifecycle: Any, act: Any) -> Any:

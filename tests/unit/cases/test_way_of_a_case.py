@@ -135,6 +135,15 @@ def test_an_undrawn_settlement_is_verified_by_the_system() -> None:
     assert "follow_up" not in [task.type for task in done.tasks]  # it began when settled
 
 
+@pytest.mark.parametrize(
+    "flag", [{"signals": ["threat_kill"]}, {"involves_staff": True}, {"protection": "restricted"}]
+)
+def test_a_settlement_flagged_after_the_draw_waits_for_a_person(flag: Any) -> None:
+    case, _ = new(on_spot={"how": "说开"})
+    assert refused({**case, **flag}, "verify", {}, SYSTEM).code == "act_forbidden"
+    assert way({**case, **flag}, ("verify", {"parties_asked": True}, DIRECTOR))[0]["status"] == "closed"
+
+
 def test_a_lamp_repaired_at_once_is_reported_and_still_verified() -> None:
     case, done = new(kind="request", category="R02", on_spot={"how": "灯泡换好了"})
     assert (case["status"], case["outcome"]) == ("reported", "service_done")
@@ -399,6 +408,21 @@ def test_nobody_verifies_own_work() -> None:
     assert case["status"] == "closed"
     assert [t.due - NOW for t in done.tasks if t.type == "follow_up"] == [7 * DAY, 30 * DAY, 90 * DAY]
     assert "case.closed" in kinds(done)
+
+
+def test_that_nobody_was_asked_needs_a_reason() -> None:
+    case, _ = way(new()[0], *REPORTED)
+    for said in ({"parties_asked": False}, {"parties_asked": False, "reason": " "}, {"reason": "　\n"}):
+        assert refused(case, "verify", said, CLERK).missing == ("parties_asked|reason",)
+    why = {"parties_asked": False, "reason": "两家均已搬离,电话不通"}
+    assert way(case, ("verify", why, CLERK))[0]["status"] == "closed"
+
+
+def test_blank_text_says_nothing() -> None:
+    case, _ = new()
+    assert refused(case, "rate", {"colour": "red", "reason": " \t"}, CLERK).missing == ("reason",)
+    nothing = {"reason": "in_suit", "routes_told": []}
+    assert refused(case, "decline", nothing, CLERK).missing == ("routes_told",)
 
 
 def test_the_worker_who_settled_on_the_spot_does_not_verify_it() -> None:
