@@ -17,7 +17,7 @@ from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band
 from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
 from sync.cases.model import category_group
 from sync.children import open_task, write_drafts, write_entry
-from sync.config import OF_UNIT_ALONE, OUTSIDE_CODE
+from sync.config import OF_UNIT_ALONE, OFFICE, OUTSIDE_CODE
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
 from sync.facts import Facts
@@ -227,6 +227,7 @@ def act(
         merge_target=None if master is None else master.values,
         entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
         directors=_directors(facts, item),
+        office=config.calendars.get(OFFICE),
     )
     before = dict(item.values)
     done = _unheard_of(facts, name, args) or lifecycle.run_act(before, name, args, actor, lawful, batch.now)

@@ -20,6 +20,7 @@ from sync.values import FOREVER, Head, Hold, Place, Reach
 
 OUTSIDE = 0  # the cell key of what lies in no cell: units at district level have it
 OUTSIDE_CODE = "outside"
+OFFICE = "office"  # the calendar that working days are counted by
 DISTRICT_LEVEL = 3
 _NO_CELLS: frozenset[int] = frozenset()
 

@@ -17,7 +17,7 @@ from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.cases.effects_closing import waits_for_a_person
 from sync.commit import Context, Work, audit_row, write
-from sync.config import Config
+from sync.config import OFFICE, Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
@@ -27,7 +27,6 @@ from sync.values import Collection, Doc, Named, Place
 CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
 _DAY_MS = 86_400_000
 VERIFY_AFTER_DAYS = 2  # working days of the district's office calendar
-_OFFICE = "office"
 
 
 class Moved(Struct, frozen=True):
@@ -198,7 +197,7 @@ def _waits_for_nobody(config: Config, case: Mapping[str, Any], now: int) -> bool
     if waits_for_a_person(case):
         return False
     since = case.get("resolved_at") or case.get("received_at") or now
-    office = config.calendars.get(_OFFICE)
+    office = config.calendars.get(OFFICE)
     return now >= (
         since + VERIFY_AFTER_DAYS * _DAY_MS if office is None else add(office, since, VERIFY_AFTER_DAYS, "wd")
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct, convert
 
 from sync.cases import shapes
+from sync.cases.calendars import Calendar
 from sync.cases.catalogue import KINDS, OPEN_TABLES, TABLES, load_toml
 from sync.cases.model import instant_of
 
@@ -102,6 +103,7 @@ class CaseFacts(Struct, frozen=True):
     merge_target: the case named by `merge`, if it is visible to the actor.
     entry_author: author of the entry named by `correct`.
     directors: users who direct the centre of this case.
+    office: the district's calendar of working days, None before it has one.
     """
 
     units: Mapping[str, str] = {}
@@ -114,6 +116,7 @@ class CaseFacts(Struct, frozen=True):
     merge_target: Mapping[str, Any] | None = None
     entry_author: str | None = None
     directors: frozenset[str] = frozenset()
+    office: Calendar | None = None
 
 
 # -- what follows -------------------------------------------------------------------------------

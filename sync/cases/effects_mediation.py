@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import Acting, Effect
+from sync.cases.acting import DAY_MS, Acting, Effect
 from sync.cases.acts import Handler, Name, TaskDraft, lacks
-from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS
+from sync.cases.calendars import add
+from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS, SuspendReason
 from sync.cases.effects_intake import consent_of, known_unit, known_user, name_people_of, sides
+from sync.cases.model import deadline_of, end_of_day
 from sync.cases.shapes import LATEST
 
 
@@ -112,6 +114,9 @@ def _suspend(acting: Acting) -> None:
         raise lacks("until", zh="须写明中止到何时", en="say until when")
     if acting.args.get("until", acting.now + 1) <= acting.now:
         raise lacks("until", zh="中止期限应在将来", en="the date has to lie ahead")
+    limit = _longest(acting, row)
+    if limit is not None and acting.args["until"] > limit:
+        raise lacks("until", zh="超过该原因可中止的期限", en="longer than this reason carries")
     past = [part for part in acting.track.get("suspensions", ()) if part["reason"] == acting.args["reason"]]
     if row is not None and row.times is not None and len(past) >= row.times:
         raise lacks(
@@ -120,6 +125,18 @@ def _suspend(acting: Acting) -> None:
     ask(acting, (row.approver if row else "centre_director",))
     acting.silent = True
     acting.event("case.suspension_requested", reason=acting.args["reason"], until=acting.args.get("until"))
+
+
+def _longest(acting: Acting, row: SuspendReason | None) -> int | None:
+    """To when at most this reason lets a case stand still, the last day whole; None: no cap."""
+    if row is not None and row.cap_days is not None:
+        return end_of_day(acting.now + row.cap_days * DAY_MS)
+    if row is None or row.cap_working_days is None:
+        return None
+    office = acting.facts.office
+    if office is None:
+        return end_of_day(acting.now + row.cap_working_days * DAY_MS)
+    return end_of_day(add(office, acting.now, row.cap_working_days, "wd"))
 
 
 def suspend_now(acting: Acting, request: Mapping[str, Any]) -> None:
@@ -144,9 +161,23 @@ def _resume(acting: Acting) -> None:
     suspensions = acting.list_of("suspensions")
     if suspensions:
         suspensions[-1]["to"] = acting.now
+        if suspensions[-1].get("before") == "accepted":
+            # Standing still is no way into mediation: that begins with the parties' consent.
+            acting.status = "accepted"
 
 
 # -- agreement and performance ------------------------------------------------------------------
+
+
+def _moment(value: Any, name: str) -> int | None:
+    """A date of an agreement, epoch milliseconds or text; raises `ActError` for one to which no clock could be set."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = deadline_of(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LATEST:
+        raise lacks(name, zh="日期无法识别", en="this date cannot be read")
+    return value
 
 
 def obligations_of(entry: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -158,10 +189,11 @@ def obligations_of(entry: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     for position, row in enumerate(listed, 1):
         if not isinstance(row, dict):
             raise lacks("obligations")
-        kept = {
-            name: row[name] for name in ("debtor", "creditor", "what", "amount_fen", "due") if name in row
-        }
-        rows.append({"no": row.get("no", position), **kept, "done_at": row.get("done_at")})
+        kept = {name: row[name] for name in ("debtor", "creditor", "what", "amount_fen") if name in row}
+        due = _moment(row.get("due"), "obligations.due")
+        kept |= {} if due is None else {"due": due}
+        done_at = _moment(row.get("done_at"), "obligations.done_at")
+        rows.append({"no": row.get("no", position), **kept, "done_at": done_at})
     if len({str(row["no"]) for row in rows}) != len(rows):
         raise lacks("obligations", zh="义务编号重复", en="two obligations have the same number")
     return rows
@@ -187,19 +219,14 @@ def _agree(acting: Acting) -> None:
     acting.worked(acting.actor.user)
     for row in rows:
         if row["done_at"] is None:
-            due = _instant(row.get("due"))
+            due = row.get("due")
             acting.event("obligation.agreed", id=row["no"], due=due)
             acting.tasks.append(
                 TaskDraft("performance", False, None, acting.handler.get("user"), due, "到期履行提醒")
             )
-    effective = _instant(entry["body"].get("effective_at"))
+    effective = _moment(entry["body"].get("effective_at"), "effective_at")
     if effective is not None:
         acting.event_args["effective_at"] = effective
-
-
-def _instant(value: Any) -> int | None:
-    """A date that a clock can be set to; anything else is left to the words of the agreement."""
-    return value if isinstance(value, int) and 0 <= value <= LATEST else None
 
 
 def _open(acting: Acting) -> list[dict[str, Any]]:

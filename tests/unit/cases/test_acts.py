@@ -33,7 +33,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "begin": {"consent": True, "rights_told": True},
     "session": {"entry": {"type": "session", "body": {"positions": "各执一词"}}},
     "join": {"units": ["fulian"]},
-    "suspend": {"reason": "wait_party", "until": LATER},
+    "suspend": {"reason": "wait_party", "until": LATER, "evidence": ["情况说明"]},
     "agree": {
         "entry": {"type": "agreement", "body": {"obligations": [{"no": 1, "what": "修", "due": LATER}]}}
     },

@@ -15,6 +15,8 @@ from sync.cases.acts import (
     SetClass,
     SetPlace,
 )
+from sync.cases.calendars import parse_calendar
+from sync.cases.catalogue import DATA
 from sync.cases.lifecycle import SYSTEM, Actor, CaseFacts, Done, Refused, kind_may_change, on_create, run_act
 
 NOW = 1_800_000_000_000
@@ -325,6 +327,36 @@ def test_an_agreement_is_performed_row_by_row_and_then_settled() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("due", "at"),
+    [
+        ("2027-02-01", 1_801_497_599_999),  # the end of the day in civil time
+        ("2027-02-01T10:00:00+08:00", 1_801_447_200_000),
+        ("2027-02-01T02:00:00Z", 1_801_447_200_000),
+        (1_801_447_200_000, 1_801_447_200_000),
+        (None, None),
+    ],
+)
+def test_a_date_of_an_agreement_said_as_text_sets_its_clock(due: Any, at: Any) -> None:
+    said = agreement(due)
+    said["entry"]["body"]["effective_at"] = due
+    case, done = way(new()[0], *TO_MEDIATION, ("agree", said, MEDIATOR))
+    (event,) = [event for event in done.events if event.kind == "obligation.agreed"]
+    assert event.args.get("due") == at
+    assert done.events[0].args.get("effective_at") == at
+    assert [task.due for task in done.tasks if task.type == "performance"] == [at]
+    assert case["track"]["obligations"][0].get("due") == at
+
+
+@pytest.mark.parametrize("due", ["明天", "2027-02-30", -1, 10**30, True, [1], {}])
+def test_a_date_that_nobody_can_read_is_asked_for_again(due: Any) -> None:
+    case, _ = way(new()[0], *TO_MEDIATION)
+    assert refused(case, "agree", agreement(due), MEDIATOR).missing == ("obligations.due",)
+    said = agreement(NOW + DAY)
+    said["entry"]["body"]["effective_at"] = due
+    assert refused(case, "agree", said, MEDIATOR).missing == ("effective_at",)
+
+
 def test_an_agreement_with_nothing_left_to_do_is_settled_at_once() -> None:
     body = {"entry": {"type": "oral_agreement", "body": {"content": "和好"}}}
     case, _ = way(new()[0], *TO_MEDIATION)
@@ -359,7 +391,11 @@ def test_a_failed_mediation_is_not_reported_as_resolved() -> None:
 
 
 def test_a_suspension_takes_effect_when_somebody_else_approves() -> None:
-    ask = ("suspend", {"reason": "appraisal", "until": NOW + 10 * DAY}, MEDIATOR)
+    ask = (
+        "suspend",
+        {"reason": "appraisal", "until": NOW + 10 * DAY, "evidence": ["鉴定委托书"]},
+        MEDIATOR,
+    )
     case, done = way(new()[0], *TO_MEDIATION, ask)
     assert case["status"] == "in_mediation"
     assert kinds(done) == ["case.suspension_requested"]
@@ -372,6 +408,39 @@ def test_a_suspension_takes_effect_when_somebody_else_approves() -> None:
     assert refused(case, "approve", {"request": "r1"}, STREET).missing == ("request",)
     case, done = way(case, ("resume", {}, SYSTEM))
     assert (case["status"], kinds(done)) == ("in_mediation", ["case.resumed"])
+
+
+def test_standing_still_is_no_way_into_mediation() -> None:
+    ask = ("suspend", {"reason": "party_away", "until": NOW + 10 * DAY, "evidence": ["车票"]}, MEDIATOR)
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT, ask, ("approve", {"request": "r1"}, DIRECTOR))
+    assert case["status"] == "suspended"
+    case, done = way(case, ("resume", {}, MEDIATOR))
+    assert (case["status"], kinds(done)) == ("accepted", ["case.resumed"])
+    assert refused(case, "agree", agreement(NOW + DAY), MEDIATOR).code == "act_illegal"
+    assert way(case, BEGIN)[0]["status"] == "in_mediation"
+
+
+@pytest.mark.parametrize(
+    ("reason", "days"),
+    [("party_away", 15), ("appraisal", 30), ("wait_case", 60), ("wait_policy", 30), ("cooling", 7)],
+)
+def test_a_case_stands_still_no_longer_than_its_reason_carries(reason: str, days: int) -> None:
+    case, _ = way(new()[0], *TO_MEDIATION)
+    asked = {"reason": reason, "until": NOW + days * DAY, "evidence": ["材料"]}
+    assert way(case, ("suspend", asked, MEDIATOR))[0]["track"]["requests"]
+    longer = {**asked, "until": NOW + (days + 1) * DAY}
+    assert refused(case, "suspend", longer, MEDIATOR).missing == ("until",)
+    assert refused(case, "suspend", {**asked, "evidence": [" "]}, MEDIATOR).missing == ("evidence|entry",)
+
+
+def test_waiting_for_a_party_is_counted_in_working_days() -> None:
+    office = parse_calendar((DATA / "calendar_weekdays.toml").read_text("utf-8"))
+    facts = CaseFacts(office=office)
+    case, _ = way(new()[0], *TO_MEDIATION)
+    for days, taken in ((7, True), (8, False)):  # Friday to Friday: five working days
+        asked = {"reason": "wait_party", "until": NOW + days * DAY, "evidence": ["材料清单"]}
+        out = run_act(case, "suspend", asked, MEDIATOR, facts, NOW)
+        assert isinstance(out, Done) is taken, out
 
 
 def test_a_refused_request_changes_nothing_but_is_told() -> None:

@@ -213,6 +213,23 @@ def test_a_settlement_that_was_drawn_waits_for_a_person(district: District) -> N
     assert district.whole("cases", case["id"])["status"] == "settled"
 
 
+def test_a_settlement_that_the_phone_flags_after_the_draw_waits_for_a_person(district: District) -> None:
+    district.chance.sample = 99
+    an = district.phone("an")
+    flags: list[dict[str, Any]] = [
+        {"involves_staff": True},
+        {"signals": ["threat_kill"]},
+        {"protection": "restricted"},
+    ]
+    cases = [an.capture(on_spot={"how": "当面说和"}) for _ in flags]
+    for case, flag in zip(cases, flags, strict=True):
+        an.edit(case, **flag)
+    district.now += 7 * DAY
+    assert district.commit(verify_unsampled()) == 0
+    assert {district.whole("cases", case["id"])["status"] for case in cases} == {"settled"}
+    district.act("clerk", cases[1]["id"], "verify", parties_asked=True)
+
+
 def test_settlements_that_wait_for_a_person_do_not_hold_up_later_ones(district: District) -> None:
     """The job looks at a few hundred at a time: those that stay must not fill every look."""
     district.chance.sample = 0

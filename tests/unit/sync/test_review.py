@@ -100,10 +100,14 @@ def test_arguments_of_the_wrong_kind_are_refused(district: District, act: str, a
 
 
 @pytest.mark.parametrize("due", [-(10**30), 10**30, "明天"])
-def test_an_obligation_without_a_real_date_is_agreed_without_one(district: District, due: Any) -> None:
+def test_an_agreement_with_a_date_that_is_none_is_kept_and_stops_no_clock(
+    district: District, due: Any
+) -> None:
     case_id = in_mediation(district)
-    entry = {"type": "agreement", "body": {"effective_at": 10**30, "obligations": [{"no": 1, "due": due}]}}
-    assert act_by_phone(district, "mediator", case_id, "agree", entry=entry)["body"]["outcome"] == "done"
+    entry = {"type": "agreement", "body": {"obligations": [{"no": 1, "due": due}]}}
+    answer = act_by_phone(district, "mediator", case_id, "agree", entry=entry)
+    assert (answer["body"]["outcome"], answer["body"]["reason"]) == ("refused", "act_needs")
+    assert answer["body"]["args"]["entry"] == entry
     district.now += DAY
     district.tick()
 
