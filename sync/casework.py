@@ -220,6 +220,7 @@ def act(
         units={row.code: row.type for row in config.units.values()},
         unit_exists=frozenset(config.unit_by_code),
         user_units=config.user_units,
+        offices=config.offices,
         settings=config.settings,
         chance=batch.chance.percent(),
         code=code,

@@ -134,6 +134,7 @@ class Config:
         self._layer = layer
         self._index: LayerIndex | None = None
         self._user_units: dict[str, frozenset[str]] | None = None
+        self._offices: dict[str, frozenset[tuple[str, str | None]]] | None = None
         self._ruleset: RuleSet | None = None
         self._calendars: dict[str, Calendar] | None = None
 
@@ -286,6 +287,21 @@ class Config:
                 if user_pk in self.accounts
             }
         return self._user_units
+
+    @property
+    def offices(self) -> dict[str, frozenset[tuple[str, str | None]]]:
+        """The roles of each person, each with the unit it is held at (None: at a cell), by user id."""
+        if self._offices is None:
+            self._offices = {
+                self.accounts[user_pk].id: frozenset(
+                    (grant.role, None if grant.unit_pk is None else self.units[grant.unit_pk].code)
+                    for grant in self.active_grants(user_pk)
+                    if grant.unit_pk is None or grant.unit_pk in self.units
+                )
+                for user_pk in self.grants
+                if user_pk in self.accounts
+            }
+        return self._offices
 
     def ancestors(self, cell_code: str) -> list[CellRow]:
         """The areas above a cell, from the lowest."""

@@ -97,6 +97,7 @@ class CaseFacts(Struct, frozen=True):
     """What a decision may ask of the world around the case.
 
     units: code -> unit type. user_units: user -> units the user stands in.
+    offices: user -> what he is and where: pairs of a role and a unit (None: of a cell).
     settings: the district's; `sample_percent` (default 10).
     chance: 0..99, drawn by the caller for the sample of verification.
     code, query_code: the next official number and a fresh query code, if the act may need them.
@@ -109,6 +110,7 @@ class CaseFacts(Struct, frozen=True):
     units: Mapping[str, str] = {}
     unit_exists: frozenset[str] = frozenset()
     user_units: Mapping[str, frozenset[str]] = {}
+    offices: Mapping[str, frozenset[tuple[str, str | None]]] = {}
     settings: Mapping[str, Any] = {}
     chance: int = 0
     code: str | None = None

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sync.cases.acting import Acting, Effect, tell_back_task
 from sync.cases.acts import (
+    ACTS,
     ActError,
     ClearHandler,
     Dispatch,
@@ -14,6 +15,7 @@ from sync.cases.acts import (
     SetClass,
     TaskDraft,
     lacks,
+    lifecycle_of,
 )
 from sync.cases.catalogue import CATEGORIES, PARTY_ROLES, PROTECTIONS, UNIT_TYPES, highest
 from sync.cases.model import category_group
@@ -21,6 +23,10 @@ from sync.cases.model import category_group
 # A unit that only leads or watches, or stands outside the district, is not given a case to handle.
 _NOT_GIVEN_CASES: Final = frozenset(
     code for code, row in UNIT_TYPES.items() if not set(row.holds) & {"process", "handling", "joint"}
+)
+# Who only joins in does not lead: 妇联, a court's station, a property company help whoever has the case.
+_NOT_GIVEN_THE_LEAD: Final = frozenset(
+    code for code, row in UNIT_TYPES.items() if not set(row.holds) & {"process", "handling"}
 )
 RETURNS_BEFORE_RULING: Final = 2
 
@@ -157,12 +163,15 @@ def _refer_out(acting: Acting) -> None:
 # -- to a unit and back -------------------------------------------------------------------------
 
 
-def known_unit(acting: Acting, unit: str, name: str = "unit") -> str:
+def known_unit(acting: Acting, unit: str, name: str = "unit", *, lead: bool = False) -> str:
+    """A unit that may help with a case, or have it (`lead`); raises `ActError` for any other."""
     facts = acting.facts
     if unit not in facts.unit_exists and unit not in facts.units:
         raise lacks(name, zh=f"没有这个单位:{unit}", en=f"no such unit: {unit}")
     if facts.units.get(unit) in _NOT_GIVEN_CASES:
         raise lacks(name, zh="该单位不承办案件", en="this unit does not handle cases")
+    if lead and facts.units.get(unit) in _NOT_GIVEN_THE_LEAD:
+        raise lacks(name, zh="该单位只参与联合办理,不能牵头", en="this unit joins in, it does not lead")
     return unit
 
 
@@ -175,13 +184,34 @@ def known_user(acting: Acting, user: str, unit: str | None) -> str:
     return user
 
 
+def handler_of(acting: Acting, user: str, unit: str | None) -> str | None:
+    """The unit at which this person may sign for the case; None: he is a worker of a cell, of no unit.
+
+    Raises `ActError` for somebody who could not accept it.
+    """
+    known_user(acting, user, unit)
+    signs = set(ACTS[lifecycle_of(acting.case)]["accept"].who)
+    places = {
+        at
+        for role, at in acting.facts.offices.get(user, ())
+        if role in signs and (unit is None or at == unit)
+    }
+    if not places:
+        raise lacks("user", zh="该人员不承办案件", en="this person does not handle cases")
+    units = sorted(at for at in places if at is not None)
+    leading = [at for at in units if acting.facts.units.get(at) not in _NOT_GIVEN_THE_LEAD]
+    if units and not leading and None not in places:
+        known_unit(acting, units[0], "user", lead=True)
+    return leading[0] if leading else None
+
+
 def hand_over(acting: Acting, *, ruling: bool = False) -> None:
     """Give the case to a unit, or to a person: then the unit is theirs."""
     args = acting.args
-    unit: str | None = known_unit(acting, args["unit"]) if "unit" in args else None
-    user: str | None = known_user(acting, args["user"], unit) if "user" in args else None
-    if unit is None and user is not None:
-        unit = next(iter(sorted(acting.facts.user_units.get(user, ()))), None)
+    unit: str | None = known_unit(acting, args["unit"], lead=True) if "unit" in args else None
+    user: str | None = args.get("user")
+    if user is not None:
+        unit = handler_of(acting, user, unit)
     if acting.value("protection") == "sealed" and user is None:
         raise lacks("user", zh="密级案件须指定承办人", en="a sealed case is given to a named person")
     helpers = [known_unit(acting, code, "helpers") for code in args.get("helpers", ())]

@@ -7,14 +7,15 @@ from sync.cases.acting import DAY_MS, Acting, Effect
 from sync.cases.acts import Handler, Name, TaskDraft, lacks
 from sync.cases.calendars import add
 from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS, SuspendReason
-from sync.cases.effects_intake import consent_of, known_unit, known_user, name_people_of, sides
+from sync.cases.effects_intake import consent_of, handler_of, known_unit, known_user, name_people_of, sides
 from sync.cases.model import deadline_of, end_of_day
 from sync.cases.shapes import LATEST
 
 
 def _assign(acting: Acting) -> None:
     handler = acting.handler
-    user = known_user(acting, acting.args["user"], handler.get("unit"))
+    user = acting.args["user"]
+    handler_of(acting, user, handler.get("unit"))
     handler["user"] = user
     acting.set["handler"] = handler
     acting.directives.append(Handler(user))
@@ -77,7 +78,7 @@ def _join(acting: Acting) -> None:
             name_people_of(acting, unit)
     handler["helpers"] = helpers
     if "lead" in acting.args:
-        handler["lead"] = known_unit(acting, acting.args["lead"], "lead")
+        handler["lead"] = known_unit(acting, acting.args["lead"], "lead", lead=True)
     for user in acting.args.get("users", ()):
         acting.directives.append(Name(known_user(acting, user, None)))
         acting.notify(user, "case.joined")

@@ -86,6 +86,7 @@ FACTS = CaseFacts(
     units={"sifasuo": "justice_office", "fulian": "womens_federation", "dangwei": "party_committee"},
     unit_exists=frozenset({"sifasuo", "fulian", "dangwei"}),
     user_units={"lin": frozenset({"sifasuo"}), "wang": frozenset({"fulian"})},
+    offices={"lin": frozenset({("mediator", "sifasuo")}), "wang": frozenset({("unit_handler", "fulian")})},
     chance=50,
     code="涧东矛〔2026〕000001",
     query_code="23456789ABCDEF",

@@ -36,6 +36,7 @@ FACTS = CaseFacts(
     units={"sifasuo": "justice_office", "tiaowei": "mediation_committee", "dangwei": "party_committee"},
     unit_exists=frozenset({"sifasuo", "tiaowei", "dangwei"}),
     user_units={"lin": frozenset({"sifasuo"}), "wang": frozenset({"tiaowei"})},
+    offices={"lin": frozenset({("mediator", "sifasuo")}), "wang": frozenset({("mediator", "tiaowei")})},
     chance=50,
     code="涧东矛〔2026〕000001",
     query_code="23456789ABCDEF",
