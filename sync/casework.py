@@ -23,7 +23,7 @@ from sync.entry_classes import class_of, told_args
 from sync.facts import Facts
 from sync.official import next_number, query_code
 from sync.recusal import recuse_staff, seal_to
-from sync.values import CLASSES, ENTRY_CLASSES, SEALED, Collection, Place
+from sync.values import CLASSES, ENTRY_CLASSES, SEALED, Collection, Level, Place
 
 KIND_CODES = frozenset(KINDS)
 COLLECTIVE_FROM = 5  # people
@@ -196,6 +196,27 @@ def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
     )
 
 
+_NAMES_A_CASE: Mapping[str, str] = {"merge": "master", "relate": "case"}
+
+
+def named_case(name: object, args: Mapping[str, Any]) -> bytes | None:
+    """The key of another case that an act names; None for what is no id."""
+    wanted = args.get(_NAMES_A_CASE[name]) if isinstance(name, str) and name in _NAMES_A_CASE else None
+    try:
+        return content.id_bytes(Collection.cases, wanted) if isinstance(wanted, str) else None
+    except ValueError:
+        return None
+
+
+def seen_whole(batch: Batch, facts: Facts, user_pk: int | None, key: bytes | None) -> Item | None:
+    """The case under this key if the person sees it whole; the same for a wrong id, an unknown and an unseen one."""
+    doc = None if key is None else facts.docs.get((Collection.cases, key))
+    if doc is None or doc.gone is not None or user_pk is None:
+        return None
+    level = facts.level(user_pk, doc, batch.opened, batch.closed)
+    return batch.take(doc) if level == Level.full else None
+
+
 def act(
     batch: Batch,
     facts: Facts,
@@ -205,12 +226,13 @@ def act(
     *,
     user_pk: int | None,
     entry: Item | None = None,
-    master: Item | None = None,
+    other: Item | None = None,
     row_id: str | None = None,
 ) -> Acted:
     """Run an act on the case as it is now, and write its own `act` entry (or complete the phone's, `entry`).
 
-    `row_id` names the row of the leaders' queue that the act answers.
+    `other` is the case that the act names, if this person sees it whole; `row_id` names the row of the leaders' queue
+    that the act answers.
     """
     config = facts.config
     actor = actor_on(facts, user_pk, item)
@@ -225,7 +247,7 @@ def act(
         chance=batch.chance.percent(),
         code=code,
         query_code=secret,
-        merge_target=None if master is None else master.values,
+        other=None if other is None else other.values,
         entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
         directors=_directors(facts, item),
         office=config.calendars.get(OFFICE),

@@ -101,7 +101,7 @@ class CaseFacts(Struct, frozen=True):
     settings: the district's; `sample_percent` (default 10).
     chance: 0..99, drawn by the caller for the sample of verification.
     code, query_code: the next official number and a fresh query code, if the act may need them.
-    merge_target: the case named by `merge`, if it is visible to the actor.
+    other: the case named by `merge` or `relate`, if the actor sees it whole.
     entry_author: author of the entry named by `correct`.
     directors: users who direct the centre of this case.
     office: the district's calendar of working days, None before it has one.
@@ -115,7 +115,7 @@ class CaseFacts(Struct, frozen=True):
     chance: int = 0
     code: str | None = None
     query_code: str | None = None
-    merge_target: Mapping[str, Any] | None = None
+    other: Mapping[str, Any] | None = None
     entry_author: str | None = None
     directors: frozenset[str] = frozenset()
     office: Calendar | None = None

@@ -6,16 +6,14 @@ from typing import Any, Final
 from sync.cases.acting import Acting, Effect
 from sync.cases.acts import (
     ActError,
-    Handler,
     LiftRecusal,
     Name,
-    Recuse,
     SetClass,
     SetPlace,
     lacks,
 )
 from sync.cases.catalogue import COLOURS, PROTECTIONS, SIGNALS, SUPERVISIONS, highest
-from sync.cases.effects_intake import known_unit, rate, set_category
+from sync.cases.effects_intake import keep_away, known_unit, rate, set_category
 from sync.cases.effects_mediation import ask, suspend_now
 
 CENTRE: Final = frozenset({"clerk", "dispatcher", "centre_director"})
@@ -92,15 +90,7 @@ def _recuse(acting: Acting) -> None:
                 "本案只有这一位主任,须由其本人提出回避",
                 "the only director of a case is kept from it by himself alone",
             )
-    acting.set["recused"] = sorted({*(acting.case.get("recused") or ()), user})
-    if user in (lifted := acting.list_of("lifted")):
-        lifted.remove(user)
-    acting.directives.append(Recuse(user))
-    handler = acting.handler
-    if handler.get("user") == user:
-        handler["user"] = None
-        acting.set["handler"] = handler
-        acting.directives.append(Handler(None))
+    keep_away(acting, user)
 
 
 def _lift_recusal(acting: Acting) -> None:
@@ -135,7 +125,24 @@ def _set_category(acting: Acting) -> None:
     set_category(acting, acting.args["category"])
 
 
+def _no_more_closed(acting: Acting) -> None:
+    """The case that is named is there, and is kept from nobody who reads this one."""
+    other = acting.facts.other
+    if other is None or other.get("id") != acting.args["case"]:
+        raise lacks("case", zh="没有找到要关联的案件", en="the case to relate to was not found")
+    kept_from = set(other.get("recused") or ()) - set(acting.case.get("recused") or ())
+    held, wanted = (str(case.get("protection") or "normal") for case in (acting.case, other))
+    if kept_from or highest(PROTECTIONS, held, wanted) != held:
+        raise lacks(
+            "case",
+            zh="该案件的知情范围更小,不能在本案中写明",
+            en="that case is more closed than this one: it is not named here",
+        )
+
+
 def _relate(acting: Acting) -> None:
+    if "case" in acting.args:
+        _no_more_closed(acting)
     related = list(acting.case.get("related") or ())
     for kind in ("case", "matter", "visit"):
         link = {"kind": kind, "id": acting.args.get(kind)}

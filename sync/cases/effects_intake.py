@@ -10,8 +10,10 @@ from sync.cases.acts import (
     ClearHandler,
     Dispatch,
     EntryDraft,
+    Handler,
     MergeInto,
     Name,
+    Recuse,
     SetClass,
     TaskDraft,
     lacks,
@@ -326,8 +328,21 @@ def _step_up(acting: Acting) -> None:
 # -- one case or two ----------------------------------------------------------------------------
 
 
+def keep_away(acting: Acting, user: str) -> None:
+    """The user may know of the case no longer, and has it no longer."""
+    acting.set["recused"] = sorted({*(acting.value("recused") or ()), user})
+    if user in (lifted := acting.list_of("lifted")):
+        lifted.remove(user)
+    acting.directives.append(Recuse(user))
+    handler = acting.handler
+    if handler.get("user") == user:
+        handler["user"] = None
+        acting.set["handler"] = handler
+        acting.directives.append(Handler(None))
+
+
 def _merge(acting: Acting) -> None:
-    master = acting.facts.merge_target
+    master = acting.facts.other
     if master is None or master.get("id") != acting.args["master"]:
         raise lacks("master", zh="没有找到要并入的案件", en="the case to merge into was not found")
     if master.get("id") == acting.case.get("id") or master.get("status") in {"merged", "voided"}:
@@ -336,12 +351,17 @@ def _merge(acting: Acting) -> None:
         raise lacks(
             "master", zh="问题线索不与其他案件并案", en="a report of wrongdoing merges with its like only"
         )
+    # The case points to its master from now on: it must not tell of it whom the master does not know.
+    raise_protection(acting, master.get("protection") or "normal")
+    for user in sorted(set(master.get("recused") or ()) - set(acting.case.get("recused") or ())):
+        keep_away(acting, user)
     acting.set["master_case"] = master["id"]
     acting.track["before_merge"] = acting.case.get("status")
     acting.directives.append(MergeInto(master["id"]))
     acting.close_tasks += ["accept_due", "handle", "follow_up"]
     acting.event_args["master"] = master["id"]
-    acting.notify(acting.case.get("author"), "case.merged", master=master.get("code"))
+    # Which case it is stands in the case alone: a notice stays with whoever has it.
+    acting.notify(acting.case.get("author"), "case.merged")
 
 
 def _unmerge(acting: Acting) -> None:

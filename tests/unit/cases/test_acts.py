@@ -90,7 +90,7 @@ FACTS = CaseFacts(
     chance=50,
     code="涧东矛〔2026〕000001",
     query_code="23456789ABCDEF",
-    merge_target={"id": MASTER, "kind": "dispute", "status": "admitted", "code": "涧东矛〔2026〕000000"},
+    other={"id": MASTER, "kind": "dispute", "status": "admitted", "code": "涧东矛〔2026〕000000"},
     entry_author="me",
 )
 KIND_OF = {"dispute": "dispute", "service": "request", "tip_off": "tip_off"}
@@ -149,10 +149,10 @@ def case_for(act: Any, status: Any, lifecycle: Any = "dispute") -> Any:
 
 def facts_for(lifecycle: Any) -> Any:
     kind = KIND_OF[lifecycle]
-    target = {**(FACTS.merge_target or {}), "kind": kind}
+    target = {**(FACTS.other or {}), "kind": kind}
     return CaseFacts(
-        **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__ if name != "merge_target"},
-        merge_target=target,
+        **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__ if name != "other"},
+        other=target,
     )
 
 

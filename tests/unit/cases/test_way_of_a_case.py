@@ -540,10 +540,10 @@ def test_a_withdrawal_is_of_free_will() -> None:
 
 def test_a_merger_points_to_its_master_and_can_be_undone() -> None:
     master = {"id": "01890000-0000-7000-8000-000000000002", "kind": "dispute", "status": "admitted"}
-    facts = CaseFacts(merge_target=master)
+    facts = CaseFacts(other=master)
     case, _ = new()
     assert refused(case, "merge", {"master": master["id"]}, CLERK).missing == ("master",)
-    itself = CaseFacts(merge_target={**master, "id": ID})
+    itself = CaseFacts(other={**master, "id": ID})
     assert refused(case, "merge", {"master": ID}, CLERK, itself).missing == ("master",)
     done = run_act(case, "merge", {"master": master["id"]}, CLERK, facts, NOW)
     assert isinstance(done, Done)
