@@ -294,6 +294,7 @@ ARG_TYPES: Final[Mapping[str, Any]] = {
     "ids": shapes.rows(shapes.Id, 50),
     "object": dict[str, Any],
     "location": shapes.Location,
+    "personal": Literal[tuple(sorted(shapes.PARTY_PERSONAL))],
 }
 
 

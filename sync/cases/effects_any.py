@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import Acting, Effect
+from sync.cases.acting import Acting, Effect, Guard
 from sync.cases.acts import (
     ActError,
+    Actor,
     LiftRecusal,
     Name,
     SetClass,
@@ -15,6 +16,7 @@ from sync.cases.acts import (
 from sync.cases.catalogue import COLOURS, PROTECTIONS, SIGNALS, SUPERVISIONS, highest
 from sync.cases.effects_intake import keep_away, known_unit, rate, set_category
 from sync.cases.effects_mediation import ask, suspend_now
+from sync.cases.shapes import PARTY_SECRET
 
 CENTRE: Final = frozenset({"clerk", "dispatcher", "centre_director"})
 _RANK: Final[Mapping[str, int]] = {
@@ -67,6 +69,8 @@ def _raise_signal(acting: Acting) -> None:
 def _protect(acting: Acting) -> None:
     held = str(acting.case.get("protection") or "normal")
     wanted = acting.args["class"]
+    if acting.case.get("kind") == "tip_off" and wanted != "sealed":
+        raise lacks("class", zh="问题线索始终为密级", en="a report of wrongdoing stays sealed")
     if PROTECTIONS.index(wanted) < PROTECTIONS.index(held) and "centre_director" not in acting.actor.roles:
         raise ActError(
             "act_forbidden", "只有中心主任可以降低保密等级", "only the centre director lowers the protection"
@@ -93,14 +97,16 @@ def _recuse(acting: Acting) -> None:
     keep_away(acting, user)
 
 
+def _not_his_to_lift(_: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if "centre_director" in actor.roles or actor.director_away:
+        return None
+    return ActError(
+        "act_forbidden", "解除回避由中心主任决定", "while a director has the case, lifting is the director's"
+    )
+
+
 def _lift_recusal(acting: Acting) -> None:
     user = acting.args["user"]
-    if "centre_director" not in acting.actor.roles and not acting.actor.director_away:
-        raise ActError(
-            "act_forbidden",
-            "解除回避由中心主任决定",
-            "as long as a director has the case it is the director's",
-        )
     acting.set["recused"] = [other for other in acting.case.get("recused") or () if other != user]
     acting.directives.append(LiftRecusal(user))
     if user not in (lifted := acting.list_of("lifted")):
@@ -216,17 +222,35 @@ def _request_extension(acting: Acting) -> None:
     acting.list_of("requests")[-1]["args"]["clock"] = clock
 
 
+def _not_his(request: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if not actor.roles & set(request["approvers"]):
+        return ActError("act_forbidden", "该申请不由您批准", "this request is not yours to approve")
+    if request["by"] == actor.user:
+        return ActError("own_work", "不能批准自己的申请", "nobody approves an own request")
+    return None
+
+
+def _nothing_to_decide(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    requests = (case.get("track") or {}).get("requests", ())
+    faults = [_not_his(request, actor) for request in requests if request["state"] == "open"]
+    if not faults:
+        return _no_request()
+    return None if None in faults else faults[0]
+
+
+def _no_request() -> ActError:
+    return lacks("request", zh="没有这项待批的申请", en="no such open request")
+
+
 def _open_request(acting: Acting) -> dict[str, Any]:
     for request in acting.list_of("requests"):
         if request["id"] == acting.args["request"] and request["state"] == "open":
             assert isinstance(request, dict)  # noqa: S101 - written by `ask`
             break
     else:
-        raise lacks("request", zh="没有这项待批的申请", en="no such open request")
-    if not acting.actor.roles & set(request["approvers"]):
-        raise ActError("act_forbidden", "该申请不由您批准", "this request is not yours to approve")
-    if request["by"] == acting.actor.user:
-        raise ActError("own_work", "不能批准自己的申请", "nobody approves an own request")
+        raise _no_request()
+    if (fault := _not_his(request, acting.actor)) is not None:
+        raise fault
     return request
 
 
@@ -272,14 +296,22 @@ def _card(acting: Acting) -> None:
     acting.notify(acting.handler.get("user"), "case.carded", card=wanted)
 
 
+def _no_heavier(case: Mapping[str, Any], _: Actor) -> ActError | None:
+    if (case.get("supervision") or "none") != SUPERVISIONS[-1]:
+        return None
+    return lacks("card", zh="挂牌只能逐级加重", en="a card is never the same or lower again")
+
+
+def _no_card_of_his(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if (case.get("supervision") or "none") == "none":
+        return lacks("card", zh="本案没有挂牌", en="the case is not supervised")
+    held = (case.get("track") or {}).get("card") or {}
+    if held.get("by") == actor.user or rank(actor.roles) > int(held.get("rank", 0)):
+        return None
+    return ActError("act_forbidden", "须由挂牌人或其上级撤牌", "only who set it, or somebody above, lifts it")
+
+
 def _lift_card(acting: Acting) -> None:
-    if (acting.case.get("supervision") or "none") == "none":
-        raise lacks("card", zh="本案没有挂牌", en="the case is not supervised")
-    held = acting.track.get("card") or {}
-    if held.get("by") != acting.actor.user and rank(acting.actor.roles) <= int(held.get("rank", 0)):
-        raise ActError(
-            "act_forbidden", "须由挂牌人或其上级撤牌", "only who set it, or somebody above, lifts it"
-        )
     acting.set["supervision"] = "none"
     acting.track["card"] = None
 
@@ -367,9 +399,22 @@ def _put_on_agenda(acting: Acting) -> None:
 # -- looking, telling, correcting ---------------------------------------------------------------
 
 
+# Who may be told an identity number as well: an agreement or a receipt may have to name it.
+_TOLD_NUMBERS: Final = frozenset({"clerk", "centre_director"})
+
+
 def _reveal(acting: Acting) -> None:
     # Changes nothing: what was looked at, by whom and why stands in the audit record of the act.
     acting.silent = True
+    if acting.args["party"] not in {party.get("id") for party in acting.case.get("parties") or ()}:
+        raise lacks("party", zh="没有这位当事人", en="no such party")
+    whole = acting.actor.is_handler or acting.actor.roles & _TOLD_NUMBERS
+    if acting.args["field"] in PARTY_SECRET and not whole:
+        raise ActError(
+            "act_forbidden",
+            "证件号码只告知承办人和中心",
+            "an identity number is told to the handler and the centre",
+        )
 
 
 def _tell_back(acting: Acting) -> None:
@@ -387,6 +432,13 @@ def _correct(acting: Acting) -> None:
     acting.entry("correction", {name: acting.args.get(name) for name in ("entry_id", "text", "reason")})
 
 
+GUARDS: Final[Mapping[str, Guard]] = {
+    "lift_recusal": _not_his_to_lift,
+    "approve": _nothing_to_decide,
+    "refuse": _nothing_to_decide,
+    "card": _no_heavier,
+    "lift_card": _no_card_of_his,
+}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "rate": _rate,
     "raise_signal": _raise_signal,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import DAY_MS, Acting, Effect, follow_up_tasks, tell_back_task
-from sync.cases.acts import ActError, ClearHandler, Handler, TaskDraft, lacks
+from sync.cases.acting import DAY_MS, Acting, Effect, Guard, follow_up_tasks, tell_back_task
+from sync.cases.acts import ActError, Actor, ClearHandler, Handler, TaskDraft, lacks
 from sync.cases.catalogue import OUTCOMES, PROTECTIONS
 from sync.cases.effects_intake import number
 from sync.cases.effects_mediation import settle_with
@@ -121,10 +121,26 @@ def _close_by_receipt(acting: Acting) -> None:
     acting.event("referral.replied")
 
 
+def _not_his_to_verify(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if not actor.system:
+        return own_work(case, actor)
+    if waits_for_a_person(case):
+        return ActError("act_forbidden", "须由专人核实", "this case has to be verified by a person")
+    return None
+
+
+def own_work(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    """Nobody judges what he has done himself."""
+    workers = (case.get("track") or {}).get("workers", ())
+    handler = (case.get("handler") or {}).get("user")
+    if actor.user in workers or actor.user == handler:
+        return ActError(
+            "own_work", "不能核实、裁定或批准自己办理的事项", "nobody verifies, rules on or approves own work"
+        )
+    return None
+
+
 def _verify(acting: Acting) -> None:
-    # That nobody verifies own work is asked in `lifecycle.run_act`, before the arguments.
-    if acting.actor.system and waits_for_a_person(acting.case):
-        raise ActError("act_forbidden", "须由专人核实", "this case has to be verified by a person")
     if acting.args.get("party_disagrees"):
         raise lacks(
             "parties_agree", zh="一方不认可,不能办结", en="a party does not agree: it cannot be closed"
@@ -208,6 +224,7 @@ def _withdraw(acting: Acting) -> None:
     acting.notify(acting.case.get("author"), "case.withdrawn")
 
 
+GUARDS: Final[Mapping[str, Guard]] = {"verify": _not_his_to_verify, "adjudicate": own_work}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "settle_on_spot": settle_on_spot,
     "answer": answer,

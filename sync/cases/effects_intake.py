@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import Acting, Effect, tell_back_task
+from sync.cases.acting import Acting, Effect, Guard, tell_back_task
 from sync.cases.acts import (
     ACTS,
     ActError,
+    Actor,
     ClearHandler,
     Dispatch,
     EntryDraft,
@@ -269,9 +270,13 @@ def _accept(acting: Acting) -> None:
     acting.tasks.append(TaskDraft("handle", False, None, handler.get("user"), None, "待办理"))
 
 
+def _ruled(case: Mapping[str, Any], _: Actor) -> ActError | None:
+    if not (case.get("track") or {}).get("final"):
+        return None
+    return ActError("act_illegal", "裁定后不得再退回", "a ruling is final: it cannot be returned")
+
+
 def _return(acting: Acting) -> None:
-    if acting.track.get("final"):
-        raise ActError("act_illegal", "裁定后不得再退回", "a ruling is final: it cannot be returned")
     returns = acting.list_of("returns")
     handler = acting.handler
     returns.append(
@@ -375,6 +380,7 @@ def _void(acting: Acting) -> None:
     acting.notify(acting.case.get("author"), "case.voided", reason=acting.args["reason"])
 
 
+GUARDS: Final[Mapping[str, Guard]] = {"return": _ruled}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "triage": _triage,
     "admit": _admit,

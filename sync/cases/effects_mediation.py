@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import DAY_MS, Acting, Effect
-from sync.cases.acts import Handler, Name, TaskDraft, lacks
+from sync.cases.acting import DAY_MS, Acting, Effect, Guard
+from sync.cases.acts import ActError, Actor, Handler, Name, TaskDraft, lacks
 from sync.cases.calendars import add
 from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS, SuspendReason
 from sync.cases.effects_intake import consent_of, handler_of, known_unit, known_user, name_people_of, sides
@@ -266,6 +266,13 @@ def _row(acting: Acting) -> dict[str, Any]:
     raise lacks("obligation", zh="没有这项待履行的义务", en="no such open obligation")
 
 
+def _nothing_open(case: Mapping[str, Any], _: Actor) -> ActError | None:
+    rows = (case.get("track") or {}).get("obligations", ())
+    if any(row.get("done_at") is None for row in rows):
+        return None
+    return lacks("obligation", zh="没有这项待履行的义务", en="no such open obligation")
+
+
 def _perform(acting: Acting) -> None:
     row = _row(acting)
     done_at = acting.args.get("done_at", acting.now)
@@ -328,6 +335,7 @@ def _fail(acting: Acting) -> None:
     acting.event_args["reason"] = acting.args["reason"]
 
 
+GUARDS: Final[Mapping[str, Guard]] = {"perform": _nothing_open, "breach": _nothing_open}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "assign": _assign,
     "begin": _begin,

@@ -166,9 +166,20 @@ def test_an_identity_number_is_shown_once_for_a_stated_purpose(town: Town) -> No
     assert town.act("clerk", case, "reveal", party=party, field="id_number").status_code == 422
     done = town.must_act("clerk", case, "reveal", party=party, field="id_number", purpose="制作调解协议")
     assert done["revealed"]["value"] == "410399199001010011"
-    assert (
-        town.act("street_leader", case, "reveal", party=party, field="phone", purpose="x").status_code == 403
-    )
+
+
+def test_a_leader_who_is_sent_masked_parties_is_shown_one_field_and_no_identity_number(town: Town) -> None:
+    case = town.capture()
+    party = town.get("clerk", f"/api/v1/cases/{case}").json()["case"]["parties"][1]
+    for who in ("street_leader", "community_leader"):
+        assert "name" not in town.get(who, f"/api/v1/cases/{case}").json()["case"]["parties"][1]
+        assert town.act(who, case, "reveal", party=party["id"], field="name").status_code == 422
+        done = town.must_act(who, case, "reveal", party=party["id"], field="name", purpose="约定到场时间")
+        assert done["revealed"] == {"party": party["id"], "field": "name", "value": party["name"]}
+        refused = town.act(who, case, "reveal", party=party["id"], field="id_number", purpose="核对身份")
+        assert refused.status_code == 403
+    records = town.get("auditor", "/api/v1/audit", action="act:reveal").json()["items"]
+    assert len(records) == 2
 
 
 def test_each_look_at_a_case_stands_in_the_audit(town: Town) -> None:

@@ -77,7 +77,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "send_back": {"level": 0, "deadline": LATER, "text": "再谈一次"},
     "extend": {"days": 5, "reason": "在等材料"},
     "put_on_agenda": {"meeting": "本月会商"},
-    "reveal": {"purpose": "打电话"},
+    "reveal": {"purpose": "打电话", "party": "a", "field": "phone"},
     "tell_back": {"how": "当面"},
     "correct": {"entry_id": ID, "text": "是三楼"},
 }

@@ -17,7 +17,17 @@ from sync.cases.acts import (
 )
 from sync.cases.calendars import parse_calendar
 from sync.cases.catalogue import DATA
-from sync.cases.lifecycle import SYSTEM, Actor, CaseFacts, Done, Refused, kind_may_change, on_create, run_act
+from sync.cases.lifecycle import (
+    SYSTEM,
+    Actor,
+    CaseFacts,
+    Done,
+    Refused,
+    kind_may_change,
+    legal_acts,
+    on_create,
+    run_act,
+)
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -571,6 +581,56 @@ def test_anybody_with_the_case_raises_the_class_and_only_the_director_lowers_it(
     assert SetClass("restricted") in done.directives
     assert refused(case, "protect", {"class": "normal", "reason": "x"}, CLERK).code == "act_forbidden"
     assert way(case, ("protect", {"class": "normal", "reason": "x"}, DIRECTOR))[0]["protection"] == "normal"
+
+
+def test_a_report_of_wrongdoing_stays_sealed_whoever_asks() -> None:
+    case, _ = new(kind="tip_off", category="T01")
+    for wanted in ("normal", "restricted"):
+        assert refused(case, "protect", {"class": wanted, "reason": "x"}, DIRECTOR).missing == ("class",)
+
+
+def test_what_cannot_be_done_is_not_told_as_legal() -> None:
+    back = ("return", {"reason": "not_our_duty"}, MANAGER)
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, back, DISPATCH, back)
+    assert "adjudicate" not in legal_acts(case, Actor("chief", frozenset({"centre_director"})))
+    case, _ = way(case, ("adjudicate", {"unit": "sifasuo"}, DIRECTOR))
+    out = refused(case, *back)
+    assert (out.code, "return" in out.legal, "accept" in out.legal) == ("act_illegal", False, True)
+    assert not {"approve", "refuse", "lift_card"} & set(legal_acts(case, DIRECTOR))
+    assert "lift_recusal" in legal_acts(case, DIRECTOR)
+    assert "lift_recusal" not in legal_acts(case, CLERK)
+    case, _ = way(case, ("card", {"card": "red"}, STREET))
+    assert "card" not in legal_acts(case, DISTRICT)
+    assert "lift_card" in legal_acts(case, DISTRICT)
+    assert "lift_card" not in legal_acts(case, DIRECTOR)
+    case, _ = way(case, ACCEPT, BEGIN, ("agree", agreement(NOW + DAY), MEDIATOR))
+    assert "perform" in legal_acts(case, MEDIATOR)
+    asked = {"days": 5, "reason": "等材料", "clock": "resolve_grid"}
+    case, _ = way(case, ("request_extension", asked, MEDIATOR))
+    assert "approve" in legal_acts(case, DIRECTOR)
+    assert "approve" not in legal_acts(case, Actor("lin", frozenset({"mediator", "centre_director"})))
+    case, _ = way(new()[0], *REPORTED)
+    assert "verify" in legal_acts(case, CLERK)
+    assert "verify" not in legal_acts(case, Actor("lin", frozenset({"clerk"})))
+
+
+PLAIN_READERS = (
+    "community_officer", "community_leader", "street_leader", "district_leader", "unit_manager", "supervisor",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("role", PLAIN_READERS)
+def test_whoever_is_sent_masked_parties_asks_for_one_field_and_says_why(role: str) -> None:
+    case, _ = new()
+    asked = {"purpose": "通知到场", "party": "a", "field": "phone"}
+    reader = Actor("reader", frozenset({role}))
+    way(case, ("reveal", asked, reader))
+    for name in asked:
+        assert refused(case, "reveal", {**asked, name: " "}, reader).missing == (name,)
+    assert refused(case, "reveal", {**asked, "party": "z"}, reader).missing == ("party",)
+    assert refused(case, "reveal", {**asked, "field": "alias"}, reader).missing == ("field",)
+    assert refused(case, "reveal", {**asked, "field": "id_number"}, reader).code == "act_forbidden"
+    way(case, ("reveal", {**asked, "field": "id_number"}, CLERK))
 
 
 def test_a_new_category_raises_the_class_but_never_lowers_it() -> None:
