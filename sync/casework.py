@@ -16,7 +16,7 @@ from sync.cases import effects_any, lifecycle
 from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band_of, highest
 from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
 from sync.cases.model import category_group
-from sync.children import open_task, write_drafts, write_entry
+from sync.children import open_task, open_tasks, write_drafts, write_entry
 from sync.config import OF_UNIT_ALONE, OFFICE, OUTSIDE_CODE
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
@@ -251,6 +251,7 @@ def act(
         entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
         directors=_directors(facts, item),
         office=config.calendars.get(OFFICE),
+        open_tasks=_open_tasks(batch, facts, item) if name == "file" else frozenset(),
     )
     before = dict(item.values)
     done = _unheard_of(facts, name, args) or lifecycle.run_act(before, name, args, actor, lawful, batch.now)
@@ -300,6 +301,10 @@ def act(
             events = [(e.kind, {**e.args, "reason": None}) for e in answered.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)
     return Acted(done=True, query_code=told, entry_id=entry_ids[0] if entry_ids else None)
+
+
+def _open_tasks(batch: Batch, facts: Facts, item: Item) -> frozenset[str]:
+    return frozenset(str(task.values.get("type")) for task in open_tasks(batch, facts, item))
 
 
 def _directors(facts: Facts, item: Item) -> frozenset[str]:

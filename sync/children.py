@@ -119,10 +119,8 @@ def open_task(
     )
 
 
-def close_tasks(
-    batch: Batch, facts: Facts, item: Item, kind: str, *, by: str | None, every: bool = False
-) -> None:
-    """End the case's open tasks of one type; of a plan of several rounds only the next one, unless `every`."""
+def open_tasks(batch: Batch, facts: Facts, item: Item) -> list[Item]:
+    """The case's tasks that nobody has done yet."""
     tasks = [batch.take(doc) for doc in facts.tasks.get(item.doc.pk, ()) if doc.gone is None]
     # A phone that was off the net sends a whole day at once: tasks of this very batch may end in it.
     tasks += [
@@ -130,8 +128,14 @@ def close_tasks(
         for one in batch.items.values()
         if one.created and one.doc.collection == Collection.tasks and one.doc.case_pk == item.doc.pk
     ]
-    open_ones = [task for task in tasks if task.values.get("type") == kind]
-    open_ones = [task for task in open_ones if task.values.get("closed_at") is None]
+    return [task for task in tasks if task.values.get("closed_at") is None]
+
+
+def close_tasks(
+    batch: Batch, facts: Facts, item: Item, kind: str, *, by: str | None, every: bool = False
+) -> None:
+    """End the case's open tasks of one type; of a plan of several rounds only the next one, unless `every`."""
+    open_ones = [task for task in open_tasks(batch, facts, item) if task.values.get("type") == kind]
     open_ones.sort(key=lambda task: (task.values.get("due") or 0, task.doc.pk))
     for task in open_ones[:1] if kind == "follow_up" and not every else open_ones:
         batch.set(task, {"closed_at": batch.now, "closed_by_entry": by})

@@ -250,6 +250,7 @@ def referred(case: Case, target: str) -> Script:
         "refer_out",
         target=target,
         reason="属对方职权范围",
+        asks="请依职权处理,并告知结果",
         receipt_due=case.stage.now + 5 * DAY,
     )
     yield case.after(9)

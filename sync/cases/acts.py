@@ -105,6 +105,7 @@ class CaseFacts(Struct, frozen=True):
     entry_author: author of the entry named by `correct`.
     directors: users who direct the centre of this case.
     office: the district's calendar of working days, None before it has one.
+    open_tasks: types of the case's open tasks, where `file` asks whether it is complete.
     """
 
     units: Mapping[str, str] = {}
@@ -119,6 +120,7 @@ class CaseFacts(Struct, frozen=True):
     entry_author: str | None = None
     directors: frozenset[str] = frozenset()
     office: Calendar | None = None
+    open_tasks: frozenset[str] = frozenset()
 
 
 # -- what follows -------------------------------------------------------------------------------
@@ -293,6 +295,7 @@ ARG_TYPES: Final[Mapping[str, Any]] = {
     "id": shapes.Id,
     "ids": shapes.rows(shapes.Id, 50),
     "object": dict[str, Any],
+    "on_spot": shapes.OnSpot,
     "location": shapes.Location,
     "personal": Literal[tuple(sorted(shapes.PARTY_PERSONAL))],
 }
@@ -332,6 +335,8 @@ def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) ->
         value = args.get(name)
         if value is None or (isinstance(value, str) and not value.strip()):
             continue
+        if word == "texts" and isinstance(value, list):
+            value = [one for one in value if not isinstance(one, str) or one.strip()]
         if word == "time" and isinstance(value, str):
             value = instant_of(value)
         if _arg_fits(word, value):
@@ -345,17 +350,13 @@ def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) ->
         known["entry"] = _checked_entry(rule, entry)
     if isinstance(args.get("note"), str):
         known["note"] = args["note"]
-    said = {name for name, value in known.items() if _says_something(value)} | _said_by(case)
+    said = {name for name, value in known.items() if value is not False and value not in ([], {})} | _said_by(
+        case
+    )
     missing = [need for need in rule.needs if not any(name in said for name in need.split("|"))]
     if missing:
         raise lacks(*missing)
     return known
-
-
-def _says_something(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(not isinstance(one, str) or one.strip() for one in value)
-    return value is not False and value != {}
 
 
 def _said_by(case: Mapping[str, Any]) -> set[str]:

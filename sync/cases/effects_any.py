@@ -177,7 +177,7 @@ def _report_mandatory(acting: Acting) -> None:
     acting.list_of("mandatory").append(
         {
             "authority": acting.args["authority"],
-            "at": acting.args.get("reported_at", acting.now),
+            "at": acting.args["reported_at"],
             "by": acting.actor.user,
             "receipt": receipt,
         }
@@ -187,7 +187,7 @@ def _report_mandatory(acting: Acting) -> None:
         {
             "authority": acting.args["authority"],
             "ground": acting.args.get("ground"),
-            "reported_at": acting.args.get("reported_at", acting.now),
+            "reported_at": acting.args["reported_at"],
             "by": acting.actor.user,
             "receipt": receipt,
         },

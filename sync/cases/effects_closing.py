@@ -185,9 +185,18 @@ def _follow_up(acting: Acting) -> None:
 
 
 def _file(acting: Acting) -> None:
-    if "gaps" in acting.args:
-        acting.entry("file_note", {"missing_items": acting.args["gaps"], "reason": acting.args.get("reason")})
-    acting.close_tasks += ["tell_back", "follow_up"]
+    gaps = acting.args.get("gaps")
+    dispute = acting.case.get("kind") == "dispute"
+    if dispute and not gaps and acting.facts.open_tasks & {"tell_back", "follow_up"}:
+        raise lacks(
+            "gaps",
+            zh="回访或向反映人反馈尚未完成,归档须写明缺项",
+            en="a follow-up, or telling whoever told, is still open: say what the file lacks and why",
+        )
+    acting.close_tasks.append("follow_up")
+    if gaps:
+        acting.entry("file_note", {"missing_items": gaps, "reason": acting.args.get("reason")})
+        acting.close_tasks.append("tell_back")
 
 
 # -- again, or not at all -----------------------------------------------------------------------

@@ -32,6 +32,7 @@ _NOT_GIVEN_THE_LEAD: Final = frozenset(
     code for code, row in UNIT_TYPES.items() if not set(row.holds) & {"process", "handling"}
 )
 RETURNS_BEFORE_RULING: Final = 2
+_EXPLAINED: Final = frozenset({"orange", "red"})
 
 
 def set_category(acting: Acting, category: str) -> None:
@@ -71,6 +72,8 @@ def _triage(acting: Acting) -> None:
     args = acting.args
     if "category" in args:
         set_category(acting, args["category"])
+    if args["risk"] in _EXPLAINED and "reason" not in args:
+        raise lacks("reason", zh="橙色、红色风险须写明理由", en="orange and red are explained")
     rate(acting, args["risk"], args.get("reason"), args.get("signals"))
     acting.set["basis"] = args["basis"]
     acting.set["triaged_at"] = acting.now
@@ -244,6 +247,8 @@ def name_people_of(acting: Acting, unit: str) -> None:
 
 def _dispatch(acting: Acting) -> None:
     hand_over(acting)
+    if acting.case.get("kind") == "dispute" and acting.handler["channel"] is None:
+        raise lacks("mediation_channel", zh="请选择调解渠道", en="say by which channel it is mediated")
 
 
 def _adjudicate(acting: Acting) -> None:
@@ -318,10 +323,13 @@ def _contest(acting: Acting) -> None:
 
 def _step_up(acting: Acting) -> None:
     level = int(acting.value("level") or 0)
-    wanted = acting.args.get("level", min(level + 1, 3))
+    wanted = acting.args["level"]
     if wanted <= level:
         raise lacks("level", zh="只能提到更高层级", en="a case is stepped up to a higher level only")
-    lower = acting.args.get("helper") or acting.handler.get("unit")
+    lower = known_unit(acting, acting.args["helper"], "helper") if "helper" in acting.args else None
+    lower = lower or acting.handler.get("unit")
+    if lower is None:
+        raise lacks("helper", zh="请写明由哪个下级单位协办", en="say which unit below goes on helping")
     acting.track["helper_duty"] = lower
     acting.track["final"] = False
     acting.set |= {"level": wanted, "handler": None}

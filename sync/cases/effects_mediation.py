@@ -79,6 +79,7 @@ def _join(acting: Acting) -> None:
     handler["helpers"] = helpers
     if "lead" in acting.args:
         handler["lead"] = known_unit(acting, acting.args["lead"], "lead", lead=True)
+    handler.setdefault("lead", handler.get("unit"))  # who has the case leads, unless somebody else is named
     for user in acting.args.get("users", ()):
         acting.directives.append(Name(known_user(acting, user, None)))
         acting.notify(user, "case.joined")
@@ -303,8 +304,14 @@ def _breach(acting: Acting) -> None:
     acting.event("obligation.breached", id=row["no"])
 
 
+# From the application on the court has a number for it.
+_NUMBERED: Final = frozenset({"applied", "granted", "refused"})
+
+
 def _confirm_court(acting: Acting) -> None:
     value = acting.args["value"]
+    if value in _NUMBERED and "number" not in acting.args:
+        raise lacks("number", zh="请写明法院案号", en="the court's number is missing")
     acting.set["confirmation"] = value
     acting.entry(
         "court_confirmation",
@@ -312,7 +319,7 @@ def _confirm_court(acting: Acting) -> None:
             "step": value,
             "court": acting.args.get("court"),
             "number": acting.args.get("number"),
-            "at": acting.args.get("at", acting.now),
+            "at": acting.args["at"],
         },
     )
     acting.event_args["value"] = value

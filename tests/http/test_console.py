@@ -126,7 +126,7 @@ def test_an_act_changes_the_case_and_an_impossible_one_says_what_is_possible(tow
     refused = town.act("clerk", case, "triage", category="0204")
     assert (refused.status_code, refused.json()["code"]) == (422, "act_needs")
     assert set(refused.json()["missing"]) == {"basis", "risk"}
-    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow")
+    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid")
     admitted = town.must_act("clerk", case, "admit")
     assert admitted["case"]["status"] == "admitted"
     assert admitted["case"]["code"].startswith("涧东矛〔")
@@ -258,7 +258,7 @@ def test_an_intake_with_a_faulty_field_is_taken_in_and_says_so(town: Town) -> No
 
 def test_a_receipt_tells_anybody_the_status_and_the_next_step_only(town: Town) -> None:
     case = town.capture()
-    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow")
+    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid")
     code = town.must_act("clerk", case, "admit")["query_code"]
     told = town.get(None, f"/public/v1/progress/{code[:7].lower()}-{code[7:]}")
     assert told.status_code == 200

@@ -81,7 +81,11 @@ def refused(case: Any, act: Any, args: Any, actor: Any, facts: Any = FACTS) -> A
 
 Step = tuple[str, dict[str, Any], Actor]
 
-TRIAGE: Step = ("triage", {"basis": "lawful", "risk": "yellow", "reason": "双方对立"}, CLERK)
+TRIAGE: Step = (
+    "triage",
+    {"basis": "lawful", "risk": "yellow", "reason": "双方对立", "channel": "grid"},
+    CLERK,
+)
 ADMIT: Step = ("admit", {}, CLERK)
 DISPATCH = ("dispatch", {"unit": "sifasuo"}, DISPATCHER)
 ACCEPT: Step = ("accept", {}, MEDIATOR)
@@ -228,6 +232,16 @@ def test_triage_rates_in_the_same_act_and_keeps_what_was_before() -> None:
     assert again["risk"]["previous"] == "yellow"
 
 
+def test_a_channel_is_chosen_and_a_high_risk_explained() -> None:
+    case, _ = new()
+    said = {"basis": "lawful", "risk": "blue", "channel": "grid"}
+    assert way(case, ("triage", said, CLERK))[0]["risk"]["colour"] == "blue"
+    assert refused(case, "triage", {**said, "channel": None}, CLERK).missing == ("channel",)
+    for colour in ("orange", "red"):
+        assert refused(case, "triage", {**said, "risk": colour}, CLERK).missing == ("reason",)
+    assert way(case, ("triage", {**said, "risk": "red", "reason": "扬言报复"}, CLERK))[1] is not None
+
+
 def test_admission_numbers_the_case_and_writes_the_receipt() -> None:
     case, done = way(new()[0], TRIAGE, ADMIT)
     assert case["code"] == "涧东矛〔2026〕000001"
@@ -250,6 +264,25 @@ def test_dispatch_goes_to_a_unit_that_handles_cases() -> None:
     case, done = way(case, DISPATCH)
     assert Dispatch("sifasuo", None) in done.directives
     assert case["handler"]["unit"] == "sifasuo"
+
+
+def test_a_dispute_that_nobody_triaged_is_dispatched_by_a_channel() -> None:
+    case, _ = new(on_spot={"how": "说开"})
+    case, _ = way(case, ("verify", {}, SYSTEM), ("reopen", {"reason": "又吵起来"}, CLERK))
+    assert refused(case, *DISPATCH).missing == ("mediation_channel",)
+    case, _ = way(case, ("dispatch", {"unit": "sifasuo", "mediation_channel": "grid"}, DISPATCHER))
+    assert case["handler"]["channel"] == "grid"
+
+
+def test_what_is_referred_says_what_goes_along_what_is_asked_and_when_a_receipt_is_due() -> None:
+    case, _ = way(new()[0], TRIAGE, ADMIT)
+    said = {"target": "court", "packet": [ID], "receipt_due": NOW + DAY}
+    for name in ("packet", "receipt_due"):
+        out = refused(case, "refer_out", {**said, name: None}, DISPATCHER)
+        assert name in out.missing[0]
+    assert way(case, ("refer_out", said, DISPATCHER))[0]["status"] == "referred_out"
+    asked = {**said, "packet": [], "asks": "请立案"}
+    assert way(case, ("refer_out", asked, DISPATCHER))[0]["status"] == "referred_out"
 
 
 def test_a_person_named_brings_the_own_unit() -> None:
@@ -300,12 +333,22 @@ def test_who_returned_a_case_does_not_rule_on_it() -> None:
 
 def test_stepping_up_raises_the_level_and_leaves_the_lower_unit_a_duty() -> None:
     case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT)
-    case, done = way(case, ("step_up", {}, MANAGER))
+    case, done = way(case, ("step_up", {"level": 1}, MANAGER))
     assert (case["status"], case["level"]) == ("admitted", 1)
     assert case["track"]["helper_duty"] == "sifasuo"
     assert case["handler"] is None
     assert done.events[0].args == {"level": 1, "from_level": 0}
     assert refused({**case, "status": "accepted"}, "step_up", {"level": 1}, MANAGER).missing == ("level",)
+
+
+def test_who_steps_up_says_how_far_and_who_below_goes_on_helping() -> None:
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT)
+    assert refused(case, "step_up", {}, MANAGER).missing == ("level",)
+    back, _ = way(case, ("return", {"reason": "not_our_duty"}, MANAGER))
+    assert refused(back, "step_up", {"level": 1}, DISPATCHER).missing == ("helper",)
+    assert refused(back, "step_up", {"level": 1, "helper": "nowhere"}, DISPATCHER).missing == ("helper",)
+    up, _ = way(back, ("step_up", {"level": 2, "helper": "tiaowei"}, DISPATCHER))
+    assert (up["level"], up["track"]["helper_duty"]) == (2, "tiaowei")
 
 
 # -- mediation ----------------------------------------------------------------------------------
@@ -321,6 +364,14 @@ def test_mediation_begins_when_each_side_agrees_and_knows_its_rights() -> None:
     case, done = way(case, BEGIN)
     assert case["status"] == "in_mediation"
     assert [entry.type for entry in done.entries] == ["rights_notice"]
+
+
+def test_whoever_has_the_case_leads_those_who_join_unless_another_is_named() -> None:
+    case, _ = way(new()[0], *TO_MEDIATION)
+    joined, _ = way(case, ("join", {"units": ["tiaowei"]}, MEDIATOR))
+    assert joined["handler"]["lead"] == "sifasuo"
+    joined, _ = way(case, ("join", {"units": ["tiaowei"], "lead": "tiaowei"}, MEDIATOR))
+    assert joined["handler"]["lead"] == "tiaowei"
 
 
 def test_an_agreement_is_performed_row_by_row_and_then_settled() -> None:
@@ -535,6 +586,51 @@ def test_who_told_nothing_of_himself_is_not_called_back() -> None:
     assert "tell_back" not in [task.type for task in done.tasks]
 
 
+def test_a_file_is_complete_or_says_what_it_lacks() -> None:
+    case, _ = way(new()[0], *REPORTED, ("verify", {"parties_asked": True}, CLERK))
+    for kind in ("follow_up", "tell_back"):
+        facts = CaseFacts(open_tasks=frozenset({kind}))
+        assert refused(case, "file", {}, CLERK, facts).missing == ("gaps",)
+        assert refused(case, "file", {"gaps": [" "]}, CLERK, facts).missing == ("gaps",)
+        done = run_act(case, "file", {"gaps": ["当事人迁居,回访未成"]}, CLERK, facts, NOW)
+        assert isinstance(done, Done)
+        assert [entry.type for entry in done.entries] == ["file_note"]
+    assert way(case, ("file", {}, CLERK))[0]["status"] == "filed"
+
+
+def test_filing_a_request_leaves_the_telling_to_be_done() -> None:
+    case, _ = new(kind="request", category="R02", on_spot={"how": "灯泡换好了"})
+    case, _ = way(case, ("verify", {"parties_asked": True}, CLERK))
+    done = run_act(case, "file", {}, CLERK, CaseFacts(open_tasks=frozenset({"tell_back"})), NOW)
+    assert isinstance(done, Done)
+    assert "tell_back" not in done.close_tasks
+
+
+@pytest.mark.parametrize(
+    "on_spot", [{"how": "x", "look_back_on": 5}, {"how": "x", "zz": {}}, {"how": 7}, {"look_back_on": "明天"}]
+)
+def test_a_settlement_on_the_spot_is_of_the_published_shape(on_spot: Any) -> None:
+    case, _ = new()
+    worker = Actor("worker", frozenset({"grid_worker"}))
+    assert refused(case, "settle_on_spot", {"on_spot": on_spot}, worker).missing == ("on_spot",)
+    assert way(case, ("settle_on_spot", {"on_spot": {"how": "当面说开"}}, worker))[0]["status"] == "settled"
+
+
+def test_the_court_s_step_has_its_day_and_from_the_application_on_its_number() -> None:
+    case, _ = way(new()[0], *SETTLED)
+    assert refused(case, "confirm_court", {"value": "intended"}, MEDIATOR).missing == ("at",)
+    way(case, ("confirm_court", {"value": "intended", "at": NOW}, MEDIATOR))
+    applied = {"value": "applied", "at": NOW}
+    assert refused(case, "confirm_court", applied, MEDIATOR).missing == ("number",)
+    way(case, ("confirm_court", {**applied, "number": "(2026)豫0305诉前调确1号"}, MEDIATOR))
+
+
+def test_where_a_case_lies_is_said_with_what_shows_it_and_a_report_with_its_time() -> None:
+    case, _ = new()
+    assert refused(case, "set_place", {"cell": "c9"}, CLERK).missing == ("evidence",)
+    assert refused(case, "report_mandatory", {"authority": "公安"}, WORKER).missing == ("reported_at",)
+
+
 def test_reopening_keeps_the_number_and_begins_a_new_epoch() -> None:
     case, _ = way(new()[0], *REPORTED, ("verify", {"parties_asked": True}, CLERK))
     case, done = way(case, ("reopen", {"reason": "又漏"}, CLERK))
@@ -659,8 +755,11 @@ def test_a_signal_of_danger_makes_an_emergency_of_a_running_case() -> None:
 
 
 def test_a_place_set_by_a_person_closes_the_question() -> None:
-    case, done = way(new(assignment={"needs_confirmation": True})[0], ("set_place", {"cell": "c9"}, CLERK))
-    assert SetPlace("c9", None, None) in done.directives
+    case, done = way(
+        new(assignment={"needs_confirmation": True})[0],
+        ("set_place", {"cell": "c9", "evidence": "到过现场"}, CLERK),
+    )
+    assert SetPlace("c9", None, "到过现场") in done.directives
     assert case["assignment"]["needs_confirmation"] is False
     assert "confirm_place" in done.close_tasks
 
@@ -701,9 +800,9 @@ def test_sending_back_goes_down_and_sets_a_day() -> None:
 
 
 def test_a_mandatory_report_is_completed_by_the_director() -> None:
-    case, done = way(new()[0], ("report_mandatory", {"authority": "公安"}, WORKER))
+    case, done = way(new()[0], ("report_mandatory", {"authority": "公安", "reported_at": NOW}, WORKER))
     assert [(entry.type, entry.class_) for entry in done.entries] == [("mandatory_report", "s")]
-    said = {"authority": "公安", "receipt": "已受理"}
+    said = {"authority": "公安", "reported_at": NOW, "receipt": "已受理"}
     assert refused(case, "report_mandatory", said, WORKER).code == "act_forbidden"
     way(case, ("report_mandatory", said, DIRECTOR))
 

@@ -141,7 +141,7 @@ def test_a_kept_promise_closes_the_row(district: District) -> None:
     opened = [row for row in queue(district) if row["said"]["clock"] == "admit"]
     assert opened
     assert all(row["closed_at"] is None for row in opened)
-    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般"}
+    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般", "channel": "grid"}
     district.act("clerk", case["id"], "triage", **triage)
     district.act("clerk", case["id"], "admit", given_to="三楼住户")
     closed = [row for row in queue(district) if row["said"]["clock"] == "admit"]
@@ -153,7 +153,7 @@ def test_what_was_due_fires_before_the_act_that_ends_its_clock(district: Distric
     """Nobody hides a rung by acting before the tick that is late."""
     case = district.phone("an").capture()
     district.now += 2 * DAY
-    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般"}
+    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般", "channel": "grid"}
     district.act("clerk", case["id"], "triage", **triage)
     district.act("clerk", case["id"], "admit", given_to="三楼住户")
     assert [row for row in district.rows("firing") if row["key"].startswith(f"{case['id']}:admit")]

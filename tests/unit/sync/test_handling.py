@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sync import administration
-from sync.acting_work import ActForbidden
+from sync.acting_work import ActForbidden, ActNeeds
 from tests.unit.sync.district import HOME, STREET, user_id
 
 if TYPE_CHECKING:
@@ -19,7 +19,14 @@ def dispatched(district: District) -> str:
     """A case of the cell, dispatched to the justice office."""
     case_id: str = district.phone("an").capture()["id"]
     district.act(
-        "clerk", case_id, "triage", category="0201", basis="lawful", risk="yellow", reason="多次争吵"
+        "clerk",
+        case_id,
+        "triage",
+        category="0201",
+        basis="lawful",
+        risk="yellow",
+        reason="多次争吵",
+        channel="grid",
     )
     district.act("clerk", case_id, "admit")
     district.act("dispatcher", case_id, "dispatch", unit="JUSTICE")
@@ -71,22 +78,24 @@ def helped(district: District, dispatched: str) -> str:
 
 
 def test_a_helping_unit_neither_signs_nor_returns_nor_assigns(district: District, helped: str) -> None:
-    for who, act, args in (
+    before: list[tuple[str, str, dict[str, Any]]] = [
         ("li", "accept", {}),
         ("ma", "accept", {}),
         ("ma", "return", {"reason": "not_our_duty"}),
         ("li", "return", {"reason": "not_our_duty"}),
-    ):
+    ]
+    for who, act, args in before:
         with pytest.raises(ActForbidden):
             district.act(who, helped, act, **args)
     assert district.whole("cases", helped)["handler"].get("user") is None
     district.act("mediator", helped, "accept")
-    for who, act, args in (
+    after: list[tuple[str, str, dict[str, Any]]] = [
         ("ma", "assign", {"user": user_id("manager")}),
         ("li", "begin", {"consent": True, "rights_told": True}),
         ("li", "withdraw", {"free_will": True}),
         ("ma", "step_up", {"level": 2}),
-    ):
+    ]
+    for who, act, args in after:
         with pytest.raises(ActForbidden):
             district.act(who, helped, act, **args)
     assert district.whole("cases", helped)["handler"]["user"] == user_id("mediator")
@@ -136,3 +145,30 @@ def test_a_mediator_settles_what_he_captured_himself_and_nothing_else_of_his_str
     district.act("mediator", own, "settle_on_spot", on_spot={"how": "当面说开"})
     assert district.whole("cases", own)["status"] == "settled"
     assert district.config().roles_at(district.users["mediator"], district.cells[HOME]) == frozenset()
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_a_case_is_not_filed_over_what_is_still_to_be_done(district: District) -> None:
+    district.chance.sample = 99
+    case_id = district.phone("an").capture(on_spot={"how": "当面说开"})["id"]
+    district.act("clerk", case_id, "verify", parties_asked=True)
+    with pytest.raises(ActNeeds):
+        district.act("clerk", case_id, "file")
+    district.act("bo", case_id, "tell_back", how="当面告诉")
+    with pytest.raises(ActNeeds):
+        district.act("clerk", case_id, "file")
+    body = {"round": 1, "satisfied": "yes"}
+    district.act("bo", case_id, "follow_up", entry={"type": "follow_up", "body": body})
+    district.act("clerk", case_id, "file")
+    assert district.whole("cases", case_id)["status"] == "filed"
+
+
+def test_a_file_that_says_what_it_lacks_ends_what_was_to_be_done(district: District) -> None:
+    case_id = district.phone("an").capture(on_spot={"how": "当面说开"})["id"]
+    district.act("clerk", case_id, "verify", parties_asked=True)
+    district.act("clerk", case_id, "file", gaps=["反映人已搬离"], reason="电话三次不通")
+    tasks = [*district.tasks_of(case_id, "tell_back"), *district.tasks_of(case_id, "follow_up")]
+    assert tasks
+    assert all(task.get("closed_at") for task in tasks)
