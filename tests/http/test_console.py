@@ -125,7 +125,7 @@ def test_an_act_changes_the_case_and_an_impossible_one_says_what_is_possible(tow
     assert "triage" in refused.json()["legal"]
     refused = town.act("clerk", case, "triage", category="0204")
     assert (refused.status_code, refused.json()["code"]) == (422, "act_needs")
-    assert set(refused.json()["missing"]) == {"basis", "risk"}
+    assert set(refused.json()["missing"]) == {"basis", "risk", "channel"}
     town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid")
     admitted = town.must_act("clerk", case, "admit")
     assert admitted["case"]["status"] == "admitted"
