@@ -1,6 +1,7 @@
 """A district that is being served: its store, writer, readers, keys and clock."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import TypeVar
 
 from server.clocks import DomainClock, wall_ms
 from server.database import DistrictEntry
+from server.errors import place_of
 from server.keys import DistrictKeys, SystemChance
 from server.writer import Writer
 from sync.commit import Context
@@ -18,6 +20,11 @@ from sync.values import Head
 
 T = TypeVar("T")
 _READERS = 2
+_log = logging.getLogger("wangge.districts")
+
+
+def _broke(error: Exception) -> None:
+    _log.error("a row of a push could not be decided and is put aside", extra={"fields": place_of(error)})
 
 
 class District:
@@ -63,7 +70,8 @@ class District:
 
     def context(self, actor: str = "system") -> Context:
         """What a commit of this district is done with, now."""
-        return Context(self.clock.now_ms(), wall_ms(), self.chance, self.keys, self._writer_configs, actor)
+        now, configs = self.clock.now_ms(), self._writer_configs
+        return Context(now, wall_ms(), self.chance, self.keys, configs, actor, broke=_broke)
 
     def config(self) -> Config:
         """The newest committed configuration; blocking, for threads."""

@@ -243,18 +243,19 @@ def _on_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Respo
     return problem(code, error.status_code, headers=kept)
 
 
-def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    # The text of an error may hold what somebody wrote about a person: only where it happened is recorded.
+def place_of(error: Exception) -> dict[str, str]:
+    """What a log may tell of an error: its text may hold what somebody wrote about a person, where it happened not."""
     frames = []
     trace = error.__traceback__
     while trace is not None:
         frames.append(f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
         trace = trace.tb_next
+    return {"kind": type(error).__name__, "at": " ".join(frames[-8:])}
+
+
+def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     route = request.scope.get("path_template", "")
-    _log.error(
-        "unexpected error",
-        extra={"fields": {"kind": type(error).__name__, "route": route, "at": " ".join(frames[-8:])}},
-    )
+    _log.error("unexpected error", extra={"fields": {**place_of(error), "route": route}})
     return problem("internal", 500)
 
 

@@ -104,8 +104,9 @@ def act_work(caller: Caller, case_id: str, act: str, args: dict[str, Any]) -> Wo
     def work(tx: Tx, context: Context) -> ActAnswer:
         facts = Facts(tx.head(), context.configs.get(tx), context.keys)
         keys = [key]
-        if isinstance(args.get("master"), str):
-            keys.append(case_key(args["master"]))
+        named = casework.named_case(act, args)
+        if named is not None:
+            keys.append(named)
         load_for_act(tx, facts, keys, caller.user_pk)
         doc = seen(facts, caller.user_pk, facts.docs.get((Collection.cases, key)))
         if facts.level(caller.user_pk, doc) == Level.shell and act not in _RULING:
@@ -121,21 +122,17 @@ def act_work(caller: Caller, case_id: str, act: str, args: dict[str, Any]) -> Wo
         )
         item = batch.take(doc)
         acted = casework.act(
-            batch, facts, item, act, args, user_pk=caller.user_pk, master=_master(batch, facts, caller, args)
+            batch,
+            facts,
+            item,
+            act,
+            args,
+            user_pk=caller.user_pk,
+            other=casework.seen_whole(batch, facts, caller.user_pk, named),
         )
         return finish(tx, context, batch, item, acted, f"act:{act}")
 
     return work
-
-
-def _master(batch: Batch, facts: Facts, caller: Caller, args: dict[str, Any]) -> Item | None:
-    wanted = args.get("master")
-    if not isinstance(wanted, str):
-        return None
-    doc = facts.docs.get((Collection.cases, case_key(wanted)))
-    if doc is None or facts.level(caller.user_pk, doc) != Level.full:
-        return None
-    return batch.take(doc)
 
 
 def finish(

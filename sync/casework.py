@@ -17,13 +17,13 @@ from sync.cases.catalogue import CATEGORIES, KINDS, PROTECTIONS, URGENCIES, band
 from sync.cases.lifecycle import Actor, CaseFacts, Done, Refused
 from sync.cases.model import category_group
 from sync.children import close_tasks, open_task, open_tasks, write_drafts, write_entry
-from sync.config import OUTSIDE_CODE
+from sync.config import OF_UNIT_ALONE, OFFICE, OUTSIDE_CODE
 from sync.directives import follow, reclass
 from sync.entry_classes import class_of, told_args
 from sync.facts import Facts
 from sync.official import next_number, query_code
 from sync.recusal import recuse_staff, seal_to
-from sync.values import CLASSES, ENTRY_CLASSES, SEALED, Collection, Place
+from sync.values import CLASSES, ENTRY_CLASSES, SEALED, Collection, Level, Place
 
 KIND_CODES = frozenset(KINDS)
 COLLECTIVE_FROM = 5  # people
@@ -160,14 +160,26 @@ def household_cell(facts: Facts, household_id: Any) -> int | None:
 
 
 def roles_on(facts: Facts, user_pk: int, item: Item) -> frozenset[str]:
-    """The roles of a person that count on this very case: at its cell, or at a unit that handles it."""
-    return facts.config.roles_at(user_pk, item.doc.cell, units=_units_of(facts, item))
+    """The roles of a person that count on this very case: at its cell, or at the unit that handles it.
+
+    While nobody has it, a mediator who captured it himself is its mediator.
+    """
+    roles = facts.config.roles_at(user_pk, item.doc.cell, units=_unit_of(item))
+    free = item.doc.duty is None and item.doc.person is None
+    if free and item.doc.author == user_pk and item.doc.author_since is not None:
+        roles |= facts.config.roles(user_pk) & OF_UNIT_ALONE
+    return roles
 
 
-def _units_of(facts: Facts, item: Item) -> list[int]:
-    units = [item.doc.duty // 2] if item.doc.duty is not None else []
+def _unit_of(item: Item) -> list[int]:
+    return [] if item.doc.duty is None else [item.doc.duty // 2]
+
+
+def _helping_roles(facts: Facts, user_pk: int, item: Item) -> frozenset[str]:
+    """The roles at units that help: good for what is done jointly, never for what the handling unit decides."""
     helpers = (item.values.get("handler") or {}).get("helpers") or []
-    return units + [row.pk for code in helpers if (row := facts.config.unit_by_code.get(code)) is not None]
+    rows = [row.pk for code in helpers if (row := facts.config.unit_by_code.get(code)) is not None]
+    return facts.config.roles_at(user_pk, None, units=rows) if rows else frozenset()
 
 
 def _handling_roles(facts: Facts, user_pk: int, item: Item, roles: frozenset[str]) -> frozenset[str] | None:
@@ -176,7 +188,7 @@ def _handling_roles(facts: Facts, user_pk: int, item: Item, roles: frozenset[str
         return None
     if item.doc.person == user_pk:
         return roles | facts.config.roles(user_pk)
-    return facts.config.roles_at(user_pk, None, units=_units_of(facts, item)) | (roles & {"centre_director"})
+    return facts.config.roles_at(user_pk, None, units=_unit_of(item)) | (roles & {"centre_director"})
 
 
 def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
@@ -189,9 +201,32 @@ def actor_on(facts: Facts, user_pk: int | None, item: Item) -> Actor:
         user=account.id,
         roles=roles,
         handling=_handling_roles(facts, user_pk, item, roles),
+        helping=_helping_roles(facts, user_pk, item),
         is_handler=item.doc.person == user_pk,
         is_author=item.doc.writer == user_pk,
+        director_away=not _directors(facts, item) - set(item.values.get("recused") or ()),
     )
+
+
+_NAMES_A_CASE: Mapping[str, str] = {"merge": "master", "relate": "case"}
+
+
+def named_case(name: object, args: Mapping[str, Any]) -> bytes | None:
+    """The key of another case that an act names; None for what is no id."""
+    wanted = args.get(_NAMES_A_CASE[name]) if isinstance(name, str) and name in _NAMES_A_CASE else None
+    try:
+        return content.id_bytes(Collection.cases, wanted) if isinstance(wanted, str) else None
+    except ValueError:
+        return None
+
+
+def seen_whole(batch: Batch, facts: Facts, user_pk: int | None, key: bytes | None) -> Item | None:
+    """The case under this key if the person sees it whole; the same for a wrong id, an unknown and an unseen one."""
+    doc = None if key is None else facts.docs.get((Collection.cases, key))
+    if doc is None or doc.gone is not None or user_pk is None:
+        return None
+    level = facts.level(user_pk, doc, batch.opened, batch.closed)
+    return batch.take(doc) if level == Level.full else None
 
 
 def act(
@@ -203,12 +238,13 @@ def act(
     *,
     user_pk: int | None,
     entry: Item | None = None,
-    master: Item | None = None,
+    other: Item | None = None,
     row_id: str | None = None,
 ) -> Acted:
     """Run an act on the case as it is now, and write its own `act` entry (or complete the phone's, `entry`).
 
-    `row_id` names the row of the leaders' queue that the act answers.
+    `other` is the case that the act names, if this person sees it whole; `row_id` names the row of the leaders' queue
+    that the act answers.
     """
     config = facts.config
     actor = actor_on(facts, user_pk, item)
@@ -218,12 +254,16 @@ def act(
         units={row.code: row.type for row in config.units.values()},
         unit_exists=frozenset(config.unit_by_code),
         user_units=config.user_units,
+        offices=config.offices,
         settings=config.settings,
         chance=batch.chance.percent(),
         code=code,
         query_code=secret,
-        merge_target=None if master is None else master.values,
+        other=None if other is None else other.values,
         entry_author=facts.entry_authors.get((item.doc.pk, str(args.get("entry_id")))),
+        directors=_directors(facts, item),
+        office=config.calendars.get(OFFICE),
+        open_tasks=_open_tasks(batch, facts, item) if name == "file" else frozenset(),
     )
     before = dict(item.values)
     done = _unheard_of(facts, name, args) or lifecycle.run_act(before, name, args, actor, lawful, batch.now)
@@ -280,6 +320,18 @@ def act(
             events = [(e.kind, {**e.args, "reason": None}) for e in answered.events]
         timing.happened(batch, facts, item, events, before=before, ack=ack)
     return Acted(done=True, query_code=told, entry_id=entry_ids[0] if entry_ids else None)
+
+
+def _open_tasks(batch: Batch, facts: Facts, item: Item) -> frozenset[str]:
+    return frozenset(str(task.values.get("type")) for task in open_tasks(batch, facts, item))
+
+
+def _directors(facts: Facts, item: Item) -> frozenset[str]:
+    config, role = facts.config, frozenset({"centre_director"})
+    people = [*config.holders(role, item.doc.cell)]
+    for unit in _unit_of(item):
+        people += config.unit_members(unit, role)
+    return frozenset(config.accounts[pk].id for pk in people if config.accounts[pk].state == "active")
 
 
 def _unheard_of(facts: Facts, name: str, args: Mapping[str, Any]) -> Refused | None:

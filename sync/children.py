@@ -141,8 +141,8 @@ def close_tasks(
         batch.set(task, {"closed_at": batch.now, "closed_by_entry": by})
 
 
-def open_tasks(batch: Batch, facts: Facts, item: Item, kind: str) -> list[Item]:
-    """The case's open tasks of one type, the next due first."""
+def open_tasks(batch: Batch, facts: Facts, item: Item, kind: str | None = None) -> list[Item]:
+    """The case's tasks that nobody has done yet, all or those of one type, the next due first."""
     tasks = [batch.take(doc) for doc in facts.tasks.get(item.doc.pk, ()) if doc.gone is None]
     # A phone that was off the net sends a whole day at once: tasks of this very batch may end in it.
     tasks += [
@@ -150,6 +150,6 @@ def open_tasks(batch: Batch, facts: Facts, item: Item, kind: str) -> list[Item]:
         for one in batch.items.values()
         if one.created and one.doc.collection == Collection.tasks and one.doc.case_pk == item.doc.pk
     ]
-    open_ones = [task for task in tasks if task.values.get("type") == kind]
-    open_ones = [task for task in open_ones if task.values.get("closed_at") is None]
-    return sorted(open_ones, key=lambda task: (task.values.get("due") or 0, task.doc.pk))
+    open_ones = [task for task in tasks if task.values.get("closed_at") is None]
+    wanted = [task for task in open_ones if kind is None or task.values.get("type") == kind]
+    return sorted(wanted, key=lambda task: (task.values.get("due") or 0, task.doc.pk))

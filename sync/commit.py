@@ -23,8 +23,15 @@ T = TypeVar("T")
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
+def _unheard(_: Exception) -> None:
+    """Where nobody listens."""
+
+
 class Context(Struct, frozen=True):
-    """What a commit is done with. `now` is the domain's time, `wall` real time (sessions, devices); both ms, UTC."""
+    """What a commit is done with. `now` is the domain's time, `wall` real time (sessions, devices); both ms, UTC.
+
+    `broke` hears of what failed unexpectedly and was put aside; the core itself tells nobody.
+    """
 
     now: int
     wall: int
@@ -32,6 +39,7 @@ class Context(Struct, frozen=True):
     keys: Keys
     configs: ConfigCache
     actor: str = "system"  # for the audit record
+    broke: Callable[[Exception], None] = _unheard
 
 
 Work = Callable[[Tx, Context], T]

@@ -20,6 +20,7 @@ from sync.values import FOREVER, Head, Hold, Place, Reach
 
 OUTSIDE = 0  # the cell key of what lies in no cell: units at district level have it
 OUTSIDE_CODE = "outside"
+OFFICE = "office"  # the calendar that working days are counted by
 DISTRICT_LEVEL = 3
 _NO_CELLS: frozenset[int] = frozenset()
 
@@ -71,6 +72,11 @@ class AccountRow(Struct, frozen=True):
     name: str
     state: str
     not_before: int
+
+
+OF_UNIT_ALONE = frozenset(
+    code for code, row in ROLES.items() if {right.via for right in row.rights} == {"unit"}
+)
 
 
 def duty_tag(unit_pk: int, *, assigned: bool) -> int:
@@ -128,6 +134,7 @@ class Config:
         self._layer = layer
         self._index: LayerIndex | None = None
         self._user_units: dict[str, frozenset[str]] | None = None
+        self._offices: dict[str, frozenset[tuple[str, str | None]]] | None = None
         self._ruleset: RuleSet | None = None
         self._calendars: dict[str, Calendar] | None = None
 
@@ -228,13 +235,20 @@ class Config:
         )
 
     def roles_at(self, user_pk: int, cell_pk: int | None, *, units: Iterable[int] = ()) -> frozenset[str]:
-        """The roles that count at a cell, or at one of `units`."""
+        """The roles that count at a cell, or at one of `units`.
+
+        What somebody is at a unit that handles cases counts for its cases, not for all of its area.
+        """
         wanted = set(units)
         found = set()
         for grant in self.active_grants(user_pk):
             at_unit = grant.unit_pk is not None and (
                 grant.unit_pk in wanted
-                or (cell_pk is not None and self.unit_has_cell(grant.unit_pk, cell_pk))
+                or (
+                    cell_pk is not None
+                    and grant.role not in OF_UNIT_ALONE
+                    and self.unit_has_cell(grant.unit_pk, cell_pk)
+                )
             )
             if at_unit or (grant.cell_pk is not None and grant.cell_pk == cell_pk):
                 found.add(grant.role)
@@ -273,6 +287,21 @@ class Config:
                 if user_pk in self.accounts
             }
         return self._user_units
+
+    @property
+    def offices(self) -> dict[str, frozenset[tuple[str, str | None]]]:
+        """The roles of each person, each with the unit it is held at (None: at a cell), by user id."""
+        if self._offices is None:
+            self._offices = {
+                self.accounts[user_pk].id: frozenset(
+                    (grant.role, None if grant.unit_pk is None else self.units[grant.unit_pk].code)
+                    for grant in self.active_grants(user_pk)
+                    if grant.unit_pk is None or grant.unit_pk in self.units
+                )
+                for user_pk in self.grants
+                if user_pk in self.accounts
+            }
+        return self._offices
 
     def ancestors(self, cell_code: str) -> list[CellRow]:
         """The areas above a cell, from the lowest."""

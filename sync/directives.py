@@ -53,9 +53,6 @@ def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: st
     config = facts.config
     row = config.unit_by_code.get(unit) if unit else None
     handler = config.account_by_id.get(user) if user else None
-    if row is None and handler is not None:
-        units = sorted(config.user_units.get(handler.id, ()))
-        row = config.unit_by_code.get(units[0]) if units else None
     _let_go(batch, facts, item, None if handler is None else handler.pk)
     batch.place(item, Place.duty, None if row is None else duty_tag(row.pk, assigned=handler is not None))
     batch.place(item, Place.person, None if handler is None else handler.pk)

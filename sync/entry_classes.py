@@ -24,7 +24,14 @@ _OF_ACT: Final[Mapping[str, int]] = {
     "confirm_court": _HANDLERS,
     "report_mandatory": _NAMED,
 }
-_WHO_IS_KEPT_AWAY: Final = frozenset({"recuse", "lift_recusal"})
+# What the timeline does not repeat of an act: who is kept away, and another case, which not every reader may know of.
+_UNTOLD: Final[Mapping[str, str]] = {
+    "recuse": "user",
+    "lift_recusal": "user",
+    "merge": "master",
+    "relate": "case",
+}
+_OF_ANOTHER_CASE: Final = frozenset({"merge", "relate"})
 
 
 def type_class(kind: str) -> int:
@@ -45,6 +52,8 @@ def class_of(batch: Batch, facts: Facts, kind: str, body: object) -> int:
     args = args if isinstance(args, dict) else {}
     act = told.get("act")
     found = _OF_ACT.get(act, _OPEN) if isinstance(act, str) else _HANDLERS
+    if isinstance(act, str) and act in _OF_ANOTHER_CASE and args.get(_UNTOLD[act]) is not None:
+        found = _HANDLERS  # refused, it still says which
     if act == "correct":
         found = _class_of_target(batch, facts, args.get("entry_id"))
     if (riding := args.get("entry")) is not None:
@@ -54,9 +63,8 @@ def class_of(batch: Batch, facts: Facts, kind: str, body: object) -> int:
 
 
 def told_args(act: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """What the timeline repeats of an act's arguments: who is recused is told to the centre only, by the case."""
-    hidden = {"entry", "user"} if act in _WHO_IS_KEPT_AWAY else {"entry"}
-    return {name: value for name, value in args.items() if name not in hidden}
+    """What the timeline repeats of an act's arguments; the rest is told by the case, to whom it is told there."""
+    return {name: value for name, value in args.items() if name not in {"entry", _UNTOLD.get(act)}}
 
 
 def named_by(bodies: Iterable[object]) -> set[bytes]:

@@ -30,6 +30,7 @@ from sync.store import Tx
 from sync.values import Collection, Level
 
 _decode = msgspec.json.Decoder().decode
+FAILURES_MAX = 16
 
 _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
     Collection.cases: push_cases.decide,
@@ -51,7 +52,7 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
     rows = parse(collection, body)
 
     def work(tx: Tx, context: Context) -> bytes:
-        return despite(lambda failed: _push(tx, context, caller, collection, rows, failed))
+        return despite(lambda failed: _push(tx, context, caller, collection, rows, failed), context.broke)
 
     return work
 
@@ -60,7 +61,9 @@ def _push(
     tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow], failed: Failures
 ) -> bytes:
     facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection, failed=failed)
-    rows = [_as_failed(row) if place in failed else row for place, row in enumerate(rows)]
+    # So many failures are one of a kind: rather all is put aside than the batch decided over and over.
+    everything = len(failed) >= FAILURES_MAX
+    rows = [_as_failed(row) if everything or place in failed else row for place, row in enumerate(rows)]
     load(tx, facts, caller, collection, rows)
     batch = Batch(
         facts.head,
@@ -91,7 +94,7 @@ def _decide(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: S
                 written = collection not in {Collection.tasks, Collection.cells, Collection.notices}
                 reason = row.fault or "id_missing"
                 push_cases.aside(batch, facts, caller, row, reason, collection, tell=written)
-    except StoreUnavailable:
+    except (StoreUnavailable, Spoiled):
         raise
     except Exception as error:
         raise Spoiled(place) from error

@@ -4,7 +4,6 @@ A phone acts by an entry of type ``act``; it is run on the case as it is now. An
 server or invisible to its sender is kept for its author alone, and looks the same in both situations (VI7).
 """
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from sync.spoiled import Spoiled
 from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 
 MERGED_HOPS = 8  # a case merged into one that was merged …
+FAILED = "act_failed"  # the server's own fault: the entry is kept, and a person looks into it
 
 
 def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
@@ -37,17 +37,16 @@ def case_keys(collection: int, rows: Sequence[PushRow]) -> set[bytes]:
                 keys.add(content.id_bytes(Collection.cases, row.doc[field]))
             except ValueError:
                 continue
-        if is_act(row) and isinstance(master := args_of(row).get("master"), str):
-            with contextlib.suppress(ValueError):
-                keys.add(content.id_bytes(Collection.cases, master))
+        if is_act(row) and (named := casework.named_case(*act_of(row))) is not None:
+            keys.add(named)
     return keys
 
 
-def args_of(row: PushRow) -> dict[str, Any]:
-    """The arguments of the act that a row asks for."""
+def act_of(row: PushRow) -> tuple[object, dict[str, Any]]:
+    """The act that a row asks for, and its arguments."""
     body = row.doc.get("body")
-    args = body.get("args") if isinstance(body, dict) else None
-    return args if isinstance(args, dict) else {}
+    name, args = (body.get("act"), body.get("args")) if isinstance(body, dict) else (None, None)
+    return name, args if isinstance(args, dict) else {}
 
 
 def masters(cases: Iterable[Doc], facts: Facts) -> set[bytes]:
@@ -271,19 +270,13 @@ def take_effect(batch: Batch, facts: Facts) -> None:
         if entry.doc.collection != Collection.entries:
             continue
         case, kind = items[entry.doc.case_pk or 0], str(entry.values["type"])
-        key = ("entry", pk)
-        if key in facts.failed:
-            if kind == "act":
-                refused = {"outcome": "refused", "reason": "act_failed"}
-                batch.set(entry, {"body": {**(entry.values.get("body") or {}), **refused}})
-            continue
-        try:
-            if kind == "act":
-                _run(batch, facts, entry.doc.writer, case, entry)
-            else:
+        if kind == "act":
+            _run(batch, facts, entry.doc.writer, case, entry)
+        elif ("told", pk) not in facts.failed:
+            try:
                 _told(batch, facts, case, entry, kind)
-        except Exception as error:
-            raise Spoiled(key) from error
+            except Exception as error:
+                raise Spoiled(("told", pk)) from error
 
 
 def _run(batch: Batch, facts: Facts, user_pk: int | None, case: Item, entry: Item) -> None:
@@ -294,21 +287,15 @@ def _run(batch: Batch, facts: Facts, user_pk: int | None, case: Item, entry: Ite
         refused = {"outcome": "refused", "reason": "act_unknown"}
         batch.set(entry, {"body": {**body, **refused}})
         return
-    master = _master(batch, facts, user_pk, args.get("master"))
-    casework.act(batch, facts, case, name, args, user_pk=user_pk, entry=entry, master=master)
-
-
-def _master(batch: Batch, facts: Facts, user_pk: int | None, wanted: object) -> Item | None:
-    """The case to merge into, if whoever acts sees it whole; the same for a wrong id, an unknown and an unseen one."""
+    key = ("act", entry.doc.id)
+    if key in facts.failed:
+        batch.set(entry, {"body": {**body, "outcome": "refused", "reason": FAILED}})
+        return
     try:
-        key = content.id_bytes(Collection.cases, wanted) if isinstance(wanted, str) else b""
-    except ValueError:
-        return None
-    doc = facts.docs.get((Collection.cases, key))
-    if doc is None or doc.gone is not None or user_pk is None:
-        return None
-    level = facts.level(user_pk, doc, batch.opened, batch.closed)
-    return batch.take(doc) if level == Level.full else None
+        other = casework.seen_whole(batch, facts, user_pk, casework.named_case(name, args))
+        casework.act(batch, facts, case, name, args, user_pk=user_pk, entry=entry, other=other)
+    except Exception as error:
+        raise Spoiled(key) from error
 
 
 def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> None:

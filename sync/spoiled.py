@@ -22,17 +22,21 @@ class Spoiled(Exception):
         self.key = key
 
 
-def despite(attempt: Callable[[Failures], T]) -> T:
-    """What `attempt` comes to, once it has been told what to leave; raises the error of what fails even then."""
+def despite(attempt: Callable[[Failures], T], broke: Callable[[Exception], None]) -> T:
+    """What `attempt` comes to, once it has been told what to leave; raises the error of what fails even then.
+
+    `broke` hears of each failure.
+    """
     failed: dict[Hashable, str] = {}
     while True:
         try:
             return attempt(failed)
         except Spoiled as spoiled:
-            cause = spoiled.__cause__ or spoiled
-            if spoiled.key in failed:
-                raise cause from None
+            cause = spoiled.__cause__
+            if not isinstance(cause, Exception) or spoiled.key in failed:
+                raise cause or spoiled from None
             failed[spoiled.key] = _told(cause)
+            broke(cause)
 
 
 def _told(error: BaseException) -> str:

@@ -15,8 +15,9 @@ from sync.administration import REGRID, new_batch, unname_leavers
 from sync.batch import Batch, Item, status_number
 from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
+from sync.cases.effects_closing import waits_for_a_person
 from sync.commit import Context, Work, audit_row, write
-from sync.config import OUTSIDE, Config
+from sync.config import OFFICE, OUTSIDE, Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
@@ -29,7 +30,6 @@ from sync.values import Collection, Doc, Named, Place
 CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
 _DAY_MS = 86_400_000
 VERIFY_AFTER_DAYS = 2  # working days of the district's office calendar
-_OFFICE = "office"
 
 
 class Moved(Struct, frozen=True):
@@ -104,7 +104,7 @@ def link_waiting(after: int = 0, limit: int = CHUNK) -> Work[Linked]:
     def work(tx: Tx, context: Context) -> Linked:
         where = {"linked": False, "entry_pk__gt": after}
         rows = tx.find("waiting", where, order=["entry_pk"], limit=limit)
-        found = despite(lambda failed: _link(tx, context, rows, failed)) if rows else 0
+        found = despite(lambda failed: _link(tx, context, rows, failed), context.broke) if rows else 0
         return Linked(found, rows[-1]["entry_pk"] if len(rows) == limit else None)
 
     return work
@@ -228,12 +228,12 @@ def verify_unsampled(limit: int = CHUNK) -> Work[int]:
 
 
 def _waits_for_nobody(config: Config, case: Mapping[str, Any], now: int) -> bool:
-    """Whether a case was settled or answered at once, long enough ago, and not drawn for a person to look at."""
+    """Whether a case was settled or answered at once, long enough ago, and needs no person to look at it."""
+    if waits_for_a_person(case):
+        return False
     track = case.get("track") or {}
     since = track.get("answered_at") or case.get("resolved_at") or case.get("received_at") or now
-    if not track.get("on_spot") or track.get("sample"):
-        return False
-    office = config.calendars.get(_OFFICE)
+    office = config.calendars.get(OFFICE)
     return now >= (
         since + VERIFY_AFTER_DAYS * _DAY_MS if office is None else add(office, since, VERIFY_AFTER_DAYS, "wd")
     )

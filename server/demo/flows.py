@@ -250,6 +250,7 @@ def referred(case: Case, target: str) -> Script:
         "refer_out",
         target=target,
         reason="属对方职权范围",
+        asks="请依职权处理,并告知结果",
         receipt_due=case.stage.now + 5 * DAY,
     )
     yield case.after(9)
@@ -317,8 +318,9 @@ def suspended(case: Case, reason: str) -> Script:
     """Standing still for a reason somebody approved, then on again."""
     yield from talking(case)
     yield case.after(2)
-    # no reason carries further than five working days
-    case.act(case.mediator, "suspend", reason=reason, until=case.stage.now + 4 * DAY)
+    # the shortest of the reasons carries five working days
+    until = case.stage.now + 4 * DAY
+    case.act(case.mediator, "suspend", reason=reason, until=until, evidence=["情况说明"])
     yield case.after(1)
     approver = _APPROVERS.get(reason) or case.world.leaders[case.scene.street]
     case.act(approver, "approve", request="r1")

@@ -54,6 +54,8 @@ def handled(case: Case, outcome: str = "service_done") -> Script:
     if case.scene.cell in case.world.workers:
         told = case.rng.choice(DISPUTES["how_told"])
         case.act(case.world.workers[case.scene.cell], "tell_back", how=told, to=case.told.slots["a"])
+    else:
+        told_back(case)
     yield case.stage.days(25)
     case.act(case.clerk, "file")
 
@@ -73,7 +75,9 @@ def by_worker(case: Case) -> Script:
     case.act(worker, "close", outcome="service_done", plain_text=case.done_text)
     yield case.after(3)
     case.act(case.clerk, "verify", parties_asked=True)
-    yield case.stage.days(25)
+    yield case.stage.days(1)
+    told_back(case)
+    yield case.stage.days(24)
     case.act(case.clerk, "file")
 
 
@@ -91,7 +95,9 @@ def done_again(case: Case) -> Script:
     case.act(handler, "close", outcome="service_done", plain_text=f"已补做。{case.done_text}")
     yield case.after(2)
     case.act(case.clerk, "verify", parties_asked=True)
-    yield case.stage.days(30)
+    yield case.stage.days(1)
+    told_back(case)
+    yield case.stage.days(29)
     case.act(case.clerk, "file")
 
 

@@ -69,7 +69,9 @@ class Ladder(Telling):
         case.unit = "S2-JUSTICE"
         yield from flows.talking(case, complexity="simple", risk="yellow")
         yield from self._until_level(case, 1)
-        until = self.stage.until + 20 * DAY
+        until = min(
+            self.stage.until + 20 * DAY, self.stage.now + 30 * DAY
+        )  # an appraisal carries thirty days
         case.act(case.mediator, "suspend", reason="appraisal", until=until, evidence=["鉴定委托书"])
         yield self.stage.now + 20 * MINUTE
         case.act("street-leader-1", "approve", request="r1")

@@ -245,7 +245,7 @@ class Stories(Telling):
         ]
         case.act(case.mediator, "agree", entry=flows.agreement(case, rows))
         yield stage.after(2)
-        case.act(case.mediator, "confirm_court", value="intended", court="涧东区人民法院")
+        case.act(case.mediator, "confirm_court", value="intended", court="涧东区人民法院", at=case.stage.now)
         yield stage.office(begun + 7 * DAY)
         case.act(
             case.mediator, "perform", obligation=1, done_at=stage.now, amount_fen=1_000_000, by_party="p2"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sync.cases.acts import (
     Act,
+    ActError,
     Actor,
     CaseFacts,
     ClockEvent,
@@ -122,6 +123,8 @@ class Acting:
 
 
 Effect = Callable[[Acting], None]
+Guard = Callable[[Mapping[str, Any], Actor], ActError | None]
+"""Why this person cannot do an act on this case, whatever is given with it; None: he can."""
 
 
 def begin_acting(

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct, convert
 
 from sync.cases import shapes
-from sync.cases.catalogue import KINDS, TABLES, load_toml
+from sync.cases.calendars import Calendar
+from sync.cases.catalogue import KINDS, OPEN_TABLES, TABLES, load_toml
 from sync.cases.model import instant_of
 
 
@@ -19,7 +20,7 @@ class Act(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "fro
 
     from_: statuses it may be done at; `-` at creation; empty: any status but merged and voided.
     to: the status after it, or `same`.
-    who: roles; `*` every role with the case, `system` no person, `handler` who holds the case.
+    who: roles; `*` every role with the case but those who only oversee, `system` no person, `handler` who holds it.
     approval: done by these roles it only asks; it takes effect when approved.
     needs: each must be given; `a|b` means one of them.
     args: argument -> type word of `ARG_TYPES` or a table of the catalogue (`[]`: several codes).
@@ -74,15 +75,19 @@ class Actor(Struct, frozen=True):
 
     handling: the roles that count for the unit's own acts (`accept` to `close`) once a unit or a person has the case;
         None while nobody has it, then they are the same.
+    helping: the roles at units that help: they count for what is done jointly (`lifecycle.JOINT_ACTS`) and for what
+        every role with the case may do.
     """
 
     user: str
     roles: frozenset[str] = frozenset()
     handling: frozenset[str] | None = None
+    helping: frozenset[str] = frozenset()
     device: str | None = None
     is_handler: bool = False
     is_author: bool = False
     system: bool = False
+    director_away: bool = False
 
 
 SYSTEM: Final = Actor(user="system", system=True)
@@ -92,22 +97,30 @@ class CaseFacts(Struct, frozen=True):
     """What a decision may ask of the world around the case.
 
     units: code -> unit type. user_units: user -> units the user stands in.
+    offices: user -> what he is and where: pairs of a role and a unit (None: of a cell).
     settings: the district's; `sample_percent` (default 10).
     chance: 0..99, drawn by the caller for the sample of verification.
     code, query_code: the next official number and a fresh query code, if the act may need them.
-    merge_target: the case named by `merge`, if it is visible to the actor.
+    other: the case named by `merge` or `relate`, if the actor sees it whole.
     entry_author: author of the entry named by `correct`.
+    directors: users who direct the centre of this case.
+    office: the district's calendar of working days, None before it has one.
+    open_tasks: types of the case's open tasks, where `file` asks whether it is complete.
     """
 
     units: Mapping[str, str] = {}
     unit_exists: frozenset[str] = frozenset()
     user_units: Mapping[str, frozenset[str]] = {}
+    offices: Mapping[str, frozenset[tuple[str, str | None]]] = {}
     settings: Mapping[str, Any] = {}
     chance: int = 0
     code: str | None = None
     query_code: str | None = None
-    merge_target: Mapping[str, Any] | None = None
+    other: Mapping[str, Any] | None = None
     entry_author: str | None = None
+    directors: frozenset[str] = frozenset()
+    office: Calendar | None = None
+    open_tasks: frozenset[str] = frozenset()
 
 
 # -- what follows -------------------------------------------------------------------------------
@@ -282,7 +295,9 @@ ARG_TYPES: Final[Mapping[str, Any]] = {
     "id": shapes.Id,
     "ids": shapes.rows(shapes.Id, 50),
     "object": dict[str, Any],
+    "on_spot": shapes.OnSpot,
     "location": shapes.Location,
+    "personal": Literal[tuple(sorted(shapes.PARTY_PERSONAL))],
 }
 
 
@@ -294,28 +309,34 @@ def _arg_fits(word: str, value: Any) -> bool:
         except (ValueError, TypeError, RecursionError):
             return False
         return True
-    table = TABLES[word.removesuffix("[]")]
+    table = word.removesuffix("[]")
     if word.endswith("[]"):
         return isinstance(value, list) and len(value) <= 50 and all(_code_fits(table, code) for code in value)
     return _code_fits(table, value)
 
 
-def _code_fits(table: Mapping[str, Any], code: Any) -> bool:
-    return isinstance(code, str) and (code in table or (code.startswith("x_") and len(code) <= 64))
+def _code_fits(table: str, code: Any) -> bool:
+    if not isinstance(code, str):
+        return False
+    own = table in OPEN_TABLES and code.startswith("x_") and len(code) <= 64
+    return own or code in TABLES[table]
 
 
 def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments an act knows, each of its type; raises `ActError` naming what is missing or wrong.
 
-    Null counts as absent, ISO times are taken as instants, other arguments are left to the timeline. What the case
-    already says (its category, its on-the-spot record, its outcome) need not be said again.
+    Null and blank text count as absent, ISO times are taken as instants, other arguments are left to the timeline. A
+    need is not met by `false` or by a list of nothing. What the case already says (its category, its on-the-spot
+    record, its outcome) need not be said again.
     """
     known: dict[str, Any] = {}
     wrong: list[str] = []
     for name, word in rule.args.items():
         value = args.get(name)
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             continue
+        if word == "texts" and isinstance(value, list):
+            value = [one for one in value if not isinstance(one, str) or one.strip()]
         if word == "time" and isinstance(value, str):
             value = instant_of(value)
         if _arg_fits(word, value):
@@ -329,7 +350,9 @@ def checked_args(rule: Act, args: Mapping[str, Any], case: Mapping[str, Any]) ->
         known["entry"] = _checked_entry(rule, entry)
     if isinstance(args.get("note"), str):
         known["note"] = args["note"]
-    said = {name for name, value in known.items() if value not in ([], {})} | _said_by(case)
+    said = {name for name, value in known.items() if value is not False and value not in ([], {})} | _said_by(
+        case
+    )
     missing = [need for need in rule.needs if not any(name in said for name in need.split("|"))]
     if missing:
         raise lacks(*missing)

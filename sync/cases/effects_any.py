@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import DAY_MS, Acting, Effect
+from sync.cases.acting import DAY_MS, Acting, Effect, Guard
 from sync.cases.acts import (
     ActError,
-    Handler,
+    Actor,
     LiftRecusal,
     Name,
-    Recuse,
     SetClass,
     SetPlace,
     lacks,
 )
 from sync.cases.catalogue import COLOURS, PROTECTIONS, SIGNALS, SUPERVISIONS, highest
-from sync.cases.effects_intake import known_unit, rate, set_category
+from sync.cases.effects_intake import keep_away, known_unit, rate, set_category
 from sync.cases.effects_mediation import ask, suspend_now
 from sync.cases.escalation import LEVEL_ROLES
+from sync.cases.shapes import PARTY_SECRET
 
 CENTRE: Final = frozenset({"clerk", "dispatcher", "centre_director"})
 _RANK: Final[Mapping[str, int]] = {
@@ -71,6 +71,8 @@ def _raise_signal(acting: Acting) -> None:
 def _protect(acting: Acting) -> None:
     held = str(acting.case.get("protection") or "normal")
     wanted = acting.args["class"]
+    if acting.case.get("kind") == "tip_off" and wanted != "sealed":
+        raise lacks("class", zh="问题线索始终为密级", en="a report of wrongdoing stays sealed")
     if PROTECTIONS.index(wanted) < PROTECTIONS.index(held) and "centre_director" not in acting.actor.roles:
         raise ActError(
             "act_forbidden", "只有中心主任可以降低保密等级", "only the centre director lowers the protection"
@@ -82,15 +84,27 @@ def _protect(acting: Acting) -> None:
 
 def _recuse(acting: Acting) -> None:
     user = acting.args["user"]
-    acting.set["recused"] = sorted({*(acting.case.get("recused") or ()), user})
-    if user in (lifted := acting.list_of("lifted")):
-        lifted.remove(user)
-    acting.directives.append(Recuse(user))
-    handler = acting.handler
-    if handler.get("user") == user:
-        handler["user"] = None
-        acting.set["handler"] = handler
-        acting.directives.append(Handler(None))
+    if user != acting.actor.user:
+        # Everybody declares himself; to keep somebody else away is the centre's.
+        if not acting.actor.roles & CENTRE:
+            raise ActError(
+                "act_forbidden", "只能申请本人回避,他人回避由中心决定", "for somebody else the centre decides"
+            )
+        if acting.facts.directors - set(acting.case.get("recused") or ()) == {user}:
+            raise ActError(
+                "act_forbidden",
+                "本案只有这一位主任,须由其本人提出回避",
+                "the only director of a case is kept from it by himself alone",
+            )
+    keep_away(acting, user)
+
+
+def _not_his_to_lift(_: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if "centre_director" in actor.roles or actor.director_away:
+        return None
+    return ActError(
+        "act_forbidden", "解除回避由中心主任决定", "while a director has the case, lifting is the director's"
+    )
 
 
 def _lift_recusal(acting: Acting) -> None:
@@ -119,7 +133,24 @@ def _set_category(acting: Acting) -> None:
     set_category(acting, acting.args["category"])
 
 
+def _no_more_closed(acting: Acting) -> None:
+    """The case that is named is there, and is kept from nobody who reads this one."""
+    other = acting.facts.other
+    if other is None or other.get("id") != acting.args["case"]:
+        raise lacks("case", zh="没有找到要关联的案件", en="the case to relate to was not found")
+    kept_from = set(other.get("recused") or ()) - set(acting.case.get("recused") or ())
+    held, wanted = (str(case.get("protection") or "normal") for case in (acting.case, other))
+    if kept_from or highest(PROTECTIONS, held, wanted) != held:
+        raise lacks(
+            "case",
+            zh="该案件的知情范围更小,不能在本案中写明",
+            en="that case is more closed than this one: it is not named here",
+        )
+
+
 def _relate(acting: Acting) -> None:
+    if "case" in acting.args:
+        _no_more_closed(acting)
     related = list(acting.case.get("related") or ())
     for kind in ("case", "matter", "visit"):
         link = {"kind": kind, "id": acting.args.get(kind)}
@@ -148,7 +179,7 @@ def _report_mandatory(acting: Acting) -> None:
     acting.list_of("mandatory").append(
         {
             "authority": acting.args["authority"],
-            "at": acting.args.get("reported_at", acting.now),
+            "at": acting.args["reported_at"],
             "by": acting.actor.user,
             "receipt": receipt,
         }
@@ -158,7 +189,7 @@ def _report_mandatory(acting: Acting) -> None:
         {
             "authority": acting.args["authority"],
             "ground": acting.args.get("ground"),
-            "reported_at": acting.args.get("reported_at", acting.now),
+            "reported_at": acting.args["reported_at"],
             "by": acting.actor.user,
             "receipt": receipt,
         },
@@ -199,17 +230,35 @@ def _request_extension(acting: Acting) -> None:
     acting.list_of("requests")[-1]["args"]["clock"] = clock
 
 
+def _not_his(request: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if not actor.roles & set(request["approvers"]):
+        return ActError("act_forbidden", "该申请不由您批准", "this request is not yours to approve")
+    if request["by"] == actor.user:
+        return ActError("own_work", "不能批准自己的申请", "nobody approves an own request")
+    return None
+
+
+def _nothing_to_decide(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    requests = (case.get("track") or {}).get("requests", ())
+    faults = [_not_his(request, actor) for request in requests if request["state"] == "open"]
+    if not faults:
+        return _no_request()
+    return None if None in faults else faults[0]
+
+
+def _no_request() -> ActError:
+    return lacks("request", zh="没有这项待批的申请", en="no such open request")
+
+
 def _open_request(acting: Acting) -> dict[str, Any]:
     for request in acting.list_of("requests"):
         if request["id"] == acting.args["request"] and request["state"] == "open":
             assert isinstance(request, dict)  # noqa: S101 - written by `ask`
             break
     else:
-        raise lacks("request", zh="没有这项待批的申请", en="no such open request")
-    if not acting.actor.roles & set(request["approvers"]):
-        raise ActError("act_forbidden", "该申请不由您批准", "this request is not yours to approve")
-    if request["by"] == acting.actor.user:
-        raise ActError("own_work", "不能批准自己的申请", "nobody approves an own request")
+        raise _no_request()
+    if (fault := _not_his(request, acting.actor)) is not None:
+        raise fault
     return request
 
 
@@ -257,14 +306,22 @@ def _card(acting: Acting) -> None:
     acting.notify(acting.handler.get("user"), "case.carded", card=wanted)
 
 
+def _no_heavier(case: Mapping[str, Any], _: Actor) -> ActError | None:
+    if (case.get("supervision") or "none") != SUPERVISIONS[-1]:
+        return None
+    return lacks("card", zh="挂牌只能逐级加重", en="a card is never the same or lower again")
+
+
+def _no_card_of_his(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if (case.get("supervision") or "none") == "none":
+        return lacks("card", zh="本案没有挂牌", en="the case is not supervised")
+    held = (case.get("track") or {}).get("card") or {}
+    if held.get("by") == actor.user or rank(actor.roles) > int(held.get("rank", 0)):
+        return None
+    return ActError("act_forbidden", "须由挂牌人或其上级撤牌", "only who set it, or somebody above, lifts it")
+
+
 def _lift_card(acting: Acting) -> None:
-    if (acting.case.get("supervision") or "none") == "none":
-        raise lacks("card", zh="本案没有挂牌", en="the case is not supervised")
-    held = acting.track.get("card") or {}
-    if held.get("by") != acting.actor.user and rank(acting.actor.roles) <= int(held.get("rank", 0)):
-        raise ActError(
-            "act_forbidden", "须由挂牌人或其上级撤牌", "only who set it, or somebody above, lifts it"
-        )
     acting.set["supervision"] = "none"
     acting.track["card"] = None
 
@@ -377,9 +434,22 @@ def _put_on_agenda(acting: Acting) -> None:
 # -- looking, telling, correcting ---------------------------------------------------------------
 
 
+# Who may be told an identity number as well: an agreement or a receipt may have to name it.
+_TOLD_NUMBERS: Final = frozenset({"clerk", "centre_director"})
+
+
 def _reveal(acting: Acting) -> None:
     # Changes nothing: what was looked at, by whom and why stands in the audit record of the act.
     acting.silent = True
+    if acting.args["party"] not in {party.get("id") for party in acting.case.get("parties") or ()}:
+        raise lacks("party", zh="没有这位当事人", en="no such party")
+    whole = acting.actor.is_handler or acting.actor.roles & _TOLD_NUMBERS
+    if acting.args["field"] in PARTY_SECRET and not whole:
+        raise ActError(
+            "act_forbidden",
+            "证件号码只告知承办人和中心",
+            "an identity number is told to the handler and the centre",
+        )
 
 
 def _tell_back(acting: Acting) -> None:
@@ -397,6 +467,13 @@ def _correct(acting: Acting) -> None:
     acting.entry("correction", {name: acting.args.get(name) for name in ("entry_id", "text", "reason")})
 
 
+GUARDS: Final[Mapping[str, Guard]] = {
+    "lift_recusal": _not_his_to_lift,
+    "approve": _nothing_to_decide,
+    "refuse": _nothing_to_decide,
+    "card": _no_heavier,
+    "lift_card": _no_card_of_his,
+}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "rate": _rate,
     "raise_signal": _raise_signal,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import DAY_MS, Acting, Effect, follow_up_tasks, tell_back_task
-from sync.cases.acts import ActError, ClearHandler, Handler, TaskDraft, lacks
+from sync.cases.acting import DAY_MS, Acting, Effect, Guard, follow_up_tasks, tell_back_task
+from sync.cases.acts import ActError, Actor, ClearHandler, Handler, TaskDraft, lacks
 from sync.cases.catalogue import OUTCOMES, PROTECTIONS
 from sync.cases.effects_intake import number
 from sync.cases.effects_mediation import settle_with
@@ -19,14 +19,23 @@ _LOOK_BACK_DAYS: Final = 7
 
 def drawn(acting: Acting) -> bool:
     """Whether a person has to look at what one worker settled alone: by chance, and always where it is delicate."""
-    case = acting.case
     percent = int(acting.facts.settings.get("sample_percent", DEFAULT_SAMPLE_PERCENT))
+    return acting.facts.chance < percent or delicate({**acting.case, **acting.set})
+
+
+def delicate(case: Mapping[str, Any]) -> bool:
+    """Whether a person looks at the case in any event, as it is now: it may have been flagged after the draw."""
     return (
-        acting.facts.chance < percent
-        or PROTECTIONS.index(acting.value("protection") or "normal") > 0
+        PROTECTIONS.index(case.get("protection") or "normal") > 0
         or bool(case.get("signals"))
         or bool(case.get("involves_staff"))
     )
+
+
+def waits_for_a_person(case: Mapping[str, Any]) -> bool:
+    """Whether time alone does not verify the case."""
+    track = case.get("track") or {}
+    return bool(track.get("sample")) or not track.get("on_spot") or delicate(case)
 
 
 def settle_on_spot(acting: Acting) -> None:
@@ -113,10 +122,26 @@ def _close_by_receipt(acting: Acting) -> None:
     acting.event("referral.replied")
 
 
+def _not_his_to_verify(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    if not actor.system:
+        return own_work(case, actor)
+    if waits_for_a_person(case):
+        return ActError("act_forbidden", "须由专人核实", "this case has to be verified by a person")
+    return None
+
+
+def own_work(case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    """Nobody judges what he has done himself."""
+    workers = (case.get("track") or {}).get("workers", ())
+    handler = (case.get("handler") or {}).get("user")
+    if actor.user in workers or actor.user == handler:
+        return ActError(
+            "own_work", "不能核实、裁定或批准自己办理的事项", "nobody verifies, rules on or approves own work"
+        )
+    return None
+
+
 def _verify(acting: Acting) -> None:
-    # That nobody verifies own work is asked in `lifecycle.run_act`, before the arguments.
-    if acting.actor.system and (acting.track.get("sample") or not acting.track.get("on_spot")):
-        raise ActError("act_forbidden", "须由专人核实", "this case has to be verified by a person")
     if acting.args.get("party_disagrees"):
         raise lacks(
             "parties_agree", zh="一方不认可,不能办结", en="a party does not agree: it cannot be closed"
@@ -161,9 +186,18 @@ def _follow_up(acting: Acting) -> None:
 
 
 def _file(acting: Acting) -> None:
-    if "gaps" in acting.args:
-        acting.entry("file_note", {"missing_items": acting.args["gaps"], "reason": acting.args.get("reason")})
-    acting.close_tasks += ["tell_back", "follow_up"]
+    gaps = acting.args.get("gaps")
+    dispute = acting.case.get("kind") == "dispute"
+    if dispute and not gaps and acting.facts.open_tasks & {"tell_back", "follow_up"}:
+        raise lacks(
+            "gaps",
+            zh="回访或向反映人反馈尚未完成,归档须写明缺项",
+            en="a follow-up, or telling whoever told, is still open: say what the file lacks and why",
+        )
+    acting.close_tasks.append("follow_up")
+    if gaps:
+        acting.entry("file_note", {"missing_items": gaps, "reason": acting.args.get("reason")})
+        acting.close_tasks.append("tell_back")
 
 
 # -- again, or not at all -----------------------------------------------------------------------
@@ -200,6 +234,7 @@ def _withdraw(acting: Acting) -> None:
     acting.notify(acting.case.get("author"), "case.withdrawn")
 
 
+GUARDS: Final[Mapping[str, Guard]] = {"verify": _not_his_to_verify, "adjudicate": own_work}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "settle_on_spot": settle_on_spot,
     "answer": answer,

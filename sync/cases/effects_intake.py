@@ -3,17 +3,22 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import Acting, Effect, tell_back_task
+from sync.cases.acting import Acting, Effect, Guard, tell_back_task
 from sync.cases.acts import (
+    ACTS,
     ActError,
+    Actor,
     ClearHandler,
     Dispatch,
     EntryDraft,
+    Handler,
     MergeInto,
     Name,
+    Recuse,
     SetClass,
     TaskDraft,
     lacks,
+    lifecycle_of,
 )
 from sync.cases.catalogue import CATEGORIES, PARTY_ROLES, PROTECTIONS, UNIT_TYPES, highest
 from sync.cases.model import category_group
@@ -22,7 +27,12 @@ from sync.cases.model import category_group
 _NOT_GIVEN_CASES: Final = frozenset(
     code for code, row in UNIT_TYPES.items() if not set(row.holds) & {"process", "handling", "joint"}
 )
+# Who only joins in does not lead: 妇联, a court's station, a property company help whoever has the case.
+_NOT_GIVEN_THE_LEAD: Final = frozenset(
+    code for code, row in UNIT_TYPES.items() if not set(row.holds) & {"process", "handling"}
+)
 RETURNS_BEFORE_RULING: Final = 2
+_EXPLAINED: Final = frozenset({"orange", "red"})
 
 
 def set_category(acting: Acting, category: str) -> None:
@@ -62,6 +72,8 @@ def _triage(acting: Acting) -> None:
     args = acting.args
     if "category" in args:
         set_category(acting, args["category"])
+    if args["risk"] in _EXPLAINED and "reason" not in args:
+        raise lacks("reason", zh="橙色、红色风险须写明理由", en="orange and red are explained")
     rate(acting, args["risk"], args.get("reason"), args.get("signals"))
     acting.set["basis"] = args["basis"]
     acting.set["triaged_at"] = acting.now
@@ -157,12 +169,15 @@ def _refer_out(acting: Acting) -> None:
 # -- to a unit and back -------------------------------------------------------------------------
 
 
-def known_unit(acting: Acting, unit: str, name: str = "unit") -> str:
+def known_unit(acting: Acting, unit: str, name: str = "unit", *, lead: bool = False) -> str:
+    """A unit that may help with a case, or have it (`lead`); raises `ActError` for any other."""
     facts = acting.facts
     if unit not in facts.unit_exists and unit not in facts.units:
         raise lacks(name, zh=f"没有这个单位:{unit}", en=f"no such unit: {unit}")
     if facts.units.get(unit) in _NOT_GIVEN_CASES:
         raise lacks(name, zh="该单位不承办案件", en="this unit does not handle cases")
+    if lead and facts.units.get(unit) in _NOT_GIVEN_THE_LEAD:
+        raise lacks(name, zh="该单位只参与联合办理,不能牵头", en="this unit joins in, it does not lead")
     return unit
 
 
@@ -175,13 +190,34 @@ def known_user(acting: Acting, user: str, unit: str | None) -> str:
     return user
 
 
+def handler_of(acting: Acting, user: str, unit: str | None) -> str | None:
+    """The unit at which this person may sign for the case; None: he is a worker of a cell, of no unit.
+
+    Raises `ActError` for somebody who could not accept it.
+    """
+    known_user(acting, user, unit)
+    signs = set(ACTS[lifecycle_of(acting.case)]["accept"].who)
+    places = {
+        at
+        for role, at in acting.facts.offices.get(user, ())
+        if role in signs and (unit is None or at == unit)
+    }
+    if not places:
+        raise lacks("user", zh="该人员不承办案件", en="this person does not handle cases")
+    units = sorted(at for at in places if at is not None)
+    leading = [at for at in units if acting.facts.units.get(at) not in _NOT_GIVEN_THE_LEAD]
+    if units and not leading and None not in places:
+        known_unit(acting, units[0], "user", lead=True)
+    return leading[0] if leading else None
+
+
 def hand_over(acting: Acting, *, ruling: bool = False) -> None:
     """Give the case to a unit, or to a person: then the unit is theirs."""
     args = acting.args
-    unit: str | None = known_unit(acting, args["unit"]) if "unit" in args else None
-    user: str | None = known_user(acting, args["user"], unit) if "user" in args else None
-    if unit is None and user is not None:
-        unit = next(iter(sorted(acting.facts.user_units.get(user, ()))), None)
+    unit: str | None = known_unit(acting, args["unit"], lead=True) if "unit" in args else None
+    user: str | None = args.get("user")
+    if user is not None:
+        unit = handler_of(acting, user, unit)
     if acting.value("protection") == "sealed" and user is None:
         raise lacks("user", zh="密级案件须指定承办人", en="a sealed case is given to a named person")
     helpers = [known_unit(acting, code, "helpers") for code in args.get("helpers", ())]
@@ -211,6 +247,8 @@ def name_people_of(acting: Acting, unit: str) -> None:
 
 def _dispatch(acting: Acting) -> None:
     hand_over(acting)
+    if acting.case.get("kind") == "dispute" and acting.handler["channel"] is None:
+        raise lacks("mediation_channel", zh="请选择调解渠道", en="say by which channel it is mediated")
 
 
 def _adjudicate(acting: Acting) -> None:
@@ -237,9 +275,13 @@ def _accept(acting: Acting) -> None:
     acting.tasks.append(TaskDraft("handle", False, None, handler.get("user"), None, "待办理"))
 
 
+def _ruled(case: Mapping[str, Any], _: Actor) -> ActError | None:
+    if not (case.get("track") or {}).get("final"):
+        return None
+    return ActError("act_illegal", "裁定后不得再退回", "a ruling is final: it cannot be returned")
+
+
 def _return(acting: Acting) -> None:
-    if acting.track.get("final"):
-        raise ActError("act_illegal", "裁定后不得再退回", "a ruling is final: it cannot be returned")
     returns = acting.list_of("returns")
     handler = acting.handler
     returns.append(
@@ -281,10 +323,13 @@ def _contest(acting: Acting) -> None:
 
 def _step_up(acting: Acting) -> None:
     level = int(acting.value("level") or 0)
-    wanted = acting.args.get("level", min(level + 1, 3))
+    wanted = acting.args["level"]
     if wanted <= level:
         raise lacks("level", zh="只能提到更高层级", en="a case is stepped up to a higher level only")
-    lower = acting.args.get("helper") or acting.handler.get("unit")
+    lower = known_unit(acting, acting.args["helper"], "helper") if "helper" in acting.args else None
+    lower = lower or acting.handler.get("unit")
+    if lower is None:
+        raise lacks("helper", zh="请写明由哪个下级单位协办", en="say which unit below goes on helping")
     acting.track["helper_duty"] = lower
     acting.track["final"] = False
     acting.set |= {"level": wanted, "handler": None}
@@ -296,8 +341,21 @@ def _step_up(acting: Acting) -> None:
 # -- one case or two ----------------------------------------------------------------------------
 
 
+def keep_away(acting: Acting, user: str) -> None:
+    """The user may know of the case no longer, and has it no longer."""
+    acting.set["recused"] = sorted({*(acting.value("recused") or ()), user})
+    if user in (lifted := acting.list_of("lifted")):
+        lifted.remove(user)
+    acting.directives.append(Recuse(user))
+    handler = acting.handler
+    if handler.get("user") == user:
+        handler["user"] = None
+        acting.set["handler"] = handler
+        acting.directives.append(Handler(None))
+
+
 def _merge(acting: Acting) -> None:
-    master = acting.facts.merge_target
+    master = acting.facts.other
     if master is None or master.get("id") != acting.args["master"]:
         raise lacks("master", zh="没有找到要并入的案件", en="the case to merge into was not found")
     if master.get("id") == acting.case.get("id") or master.get("status") in {"merged", "voided"}:
@@ -306,12 +364,17 @@ def _merge(acting: Acting) -> None:
         raise lacks(
             "master", zh="问题线索不与其他案件并案", en="a report of wrongdoing merges with its like only"
         )
+    # The case points to its master from now on: it must not tell of it whom the master does not know.
+    raise_protection(acting, master.get("protection") or "normal")
+    for user in sorted(set(master.get("recused") or ()) - set(acting.case.get("recused") or ())):
+        keep_away(acting, user)
     acting.set["master_case"] = master["id"]
     acting.track["before_merge"] = acting.case.get("status")
     acting.directives.append(MergeInto(master["id"]))
     acting.close_tasks += ["accept_due", "handle", "follow_up"]
     acting.event_args["master"] = master["id"]
-    acting.notify(acting.case.get("author"), "case.merged", master=master.get("code"))
+    # Which case it is stands in the case alone: a notice stays with whoever has it.
+    acting.notify(acting.case.get("author"), "case.merged")
 
 
 def _unmerge(acting: Acting) -> None:
@@ -325,6 +388,7 @@ def _void(acting: Acting) -> None:
     acting.notify(acting.case.get("author"), "case.voided", reason=acting.args["reason"])
 
 
+GUARDS: Final[Mapping[str, Guard]] = {"return": _ruled}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "triage": _triage,
     "admit": _admit,

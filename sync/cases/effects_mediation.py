@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sync.cases.acting import Acting, Effect
-from sync.cases.acts import Handler, Name, TaskDraft, lacks
-from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS
-from sync.cases.effects_intake import consent_of, known_unit, known_user, name_people_of, sides
+from sync.cases.acting import DAY_MS, Acting, Effect, Guard
+from sync.cases.acts import ActError, Actor, Handler, Name, TaskDraft, lacks
+from sync.cases.calendars import add
+from sync.cases.catalogue import CONSENTS, OUTCOMES, SUSPEND_REASONS, SuspendReason
+from sync.cases.effects_intake import consent_of, handler_of, known_unit, known_user, name_people_of, sides
+from sync.cases.model import deadline_of, end_of_day
 from sync.cases.shapes import LATEST
 
 
 def _assign(acting: Acting) -> None:
     handler = acting.handler
-    user = known_user(acting, acting.args["user"], handler.get("unit"))
+    user = acting.args["user"]
+    handler_of(acting, user, handler.get("unit"))
     handler["user"] = user
     acting.set["handler"] = handler
     acting.directives.append(Handler(user))
@@ -75,7 +78,8 @@ def _join(acting: Acting) -> None:
             name_people_of(acting, unit)
     handler["helpers"] = helpers
     if "lead" in acting.args:
-        handler["lead"] = known_unit(acting, acting.args["lead"], "lead")
+        handler["lead"] = known_unit(acting, acting.args["lead"], "lead", lead=True)
+    handler.setdefault("lead", handler.get("unit"))  # who has the case leads, unless somebody else is named
     for user in acting.args.get("users", ()):
         acting.directives.append(Name(known_user(acting, user, None)))
         acting.notify(user, "case.joined")
@@ -112,6 +116,9 @@ def _suspend(acting: Acting) -> None:
         raise lacks("until", zh="须写明中止到何时", en="say until when")
     if acting.args.get("until", acting.now + 1) <= acting.now:
         raise lacks("until", zh="中止期限应在将来", en="the date has to lie ahead")
+    limit = _longest(acting, row)
+    if limit is not None and acting.args["until"] > limit:
+        raise lacks("until", zh="超过该原因可中止的期限", en="longer than this reason carries")
     past = [part for part in acting.track.get("suspensions", ()) if part["reason"] == acting.args["reason"]]
     if row is not None and row.times is not None and len(past) >= row.times:
         raise lacks(
@@ -120,6 +127,18 @@ def _suspend(acting: Acting) -> None:
     ask(acting, (row.approver if row else "centre_director",))
     acting.silent = True
     acting.event("case.suspension_requested", reason=acting.args["reason"], until=acting.args.get("until"))
+
+
+def _longest(acting: Acting, row: SuspendReason | None) -> int | None:
+    """To when at most this reason lets a case stand still, the last day whole; None: no cap."""
+    if row is not None and row.cap_days is not None:
+        return end_of_day(acting.now + row.cap_days * DAY_MS)
+    if row is None or row.cap_working_days is None:
+        return None
+    office = acting.facts.office
+    if office is None:
+        return end_of_day(acting.now + row.cap_working_days * DAY_MS)
+    return end_of_day(add(office, acting.now, row.cap_working_days, "wd"))
 
 
 def suspend_now(acting: Acting, request: Mapping[str, Any]) -> None:
@@ -144,9 +163,23 @@ def _resume(acting: Acting) -> None:
     suspensions = acting.list_of("suspensions")
     if suspensions:
         suspensions[-1]["to"] = acting.now
+        if suspensions[-1].get("before") == "accepted":
+            # Standing still is no way into mediation: that begins with the parties' consent.
+            acting.status = "accepted"
 
 
 # -- agreement and performance ------------------------------------------------------------------
+
+
+def _moment(value: Any, name: str) -> int | None:
+    """A date of an agreement, epoch milliseconds or text; raises `ActError` for one to which no clock could be set."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = deadline_of(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LATEST:
+        raise lacks(name, zh="日期无法识别", en="this date cannot be read")
+    return value
 
 
 def obligations_of(entry: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -158,10 +191,11 @@ def obligations_of(entry: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     for position, row in enumerate(listed, 1):
         if not isinstance(row, dict):
             raise lacks("obligations")
-        kept = {
-            name: row[name] for name in ("debtor", "creditor", "what", "amount_fen", "due") if name in row
-        }
-        rows.append({"no": row.get("no", position), **kept, "done_at": row.get("done_at")})
+        kept = {name: row[name] for name in ("debtor", "creditor", "what", "amount_fen") if name in row}
+        due = _moment(row.get("due"), "obligations.due")
+        kept |= {} if due is None else {"due": due}
+        done_at = _moment(row.get("done_at"), "obligations.done_at")
+        rows.append({"no": row.get("no", position), **kept, "done_at": done_at})
     if len({str(row["no"]) for row in rows}) != len(rows):
         raise lacks("obligations", zh="义务编号重复", en="two obligations have the same number")
     return rows
@@ -187,19 +221,14 @@ def _agree(acting: Acting) -> None:
     acting.worked(acting.actor.user)
     for row in rows:
         if row["done_at"] is None:
-            due = _instant(row.get("due"))
+            due = row.get("due")
             acting.event("obligation.agreed", id=row["no"], due=due)
             acting.tasks.append(
                 TaskDraft("performance", False, None, acting.handler.get("user"), due, "到期履行提醒")
             )
-    effective = _instant(entry["body"].get("effective_at"))
+    effective = _moment(entry["body"].get("effective_at"), "effective_at")
     if effective is not None:
         acting.event_args["effective_at"] = effective
-
-
-def _instant(value: Any) -> int | None:
-    """A date that a clock can be set to; anything else is left to the words of the agreement."""
-    return value if isinstance(value, int) and 0 <= value <= LATEST else None
 
 
 def _open(acting: Acting) -> list[dict[str, Any]]:
@@ -238,6 +267,13 @@ def _row(acting: Acting) -> dict[str, Any]:
     raise lacks("obligation", zh="没有这项待履行的义务", en="no such open obligation")
 
 
+def _nothing_open(case: Mapping[str, Any], _: Actor) -> ActError | None:
+    rows = (case.get("track") or {}).get("obligations", ())
+    if any(row.get("done_at") is None for row in rows):
+        return None
+    return lacks("obligation", zh="没有这项待履行的义务", en="no such open obligation")
+
+
 def _perform(acting: Acting) -> None:
     row = _row(acting)
     done_at = acting.args.get("done_at", acting.now)
@@ -268,8 +304,14 @@ def _breach(acting: Acting) -> None:
     acting.event("obligation.breached", id=row["no"])
 
 
+# From the application on the court has a number for it.
+_NUMBERED: Final = frozenset({"applied", "granted", "refused"})
+
+
 def _confirm_court(acting: Acting) -> None:
     value = acting.args["value"]
+    if value in _NUMBERED and "number" not in acting.args:
+        raise lacks("number", zh="请写明法院案号", en="the court's number is missing")
     acting.set["confirmation"] = value
     acting.entry(
         "court_confirmation",
@@ -277,7 +319,7 @@ def _confirm_court(acting: Acting) -> None:
             "step": value,
             "court": acting.args.get("court"),
             "number": acting.args.get("number"),
-            "at": acting.args.get("at", acting.now),
+            "at": acting.args["at"],
         },
     )
     acting.event_args["value"] = value
@@ -300,6 +342,7 @@ def _fail(acting: Acting) -> None:
     acting.event_args["reason"] = acting.args["reason"]
 
 
+GUARDS: Final[Mapping[str, Guard]] = {"perform": _nothing_open, "breach": _nothing_open}
 EFFECTS: Final[Mapping[str, Effect]] = {
     "assign": _assign,
     "begin": _begin,

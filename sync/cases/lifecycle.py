@@ -1,16 +1,15 @@
 """The way of a case: which acts are legal, what an act brings about, how a case begins.
 
 `run_act` decides in one order: is there such an act here at all, may this person do it, is it legal at this status,
-is what it needs given, and then what follows. Nothing is changed: the answer says what is to be written.
+does anything of this very case stand in its way, is what it needs given, and then what follows. Nothing is changed: the
+answer says what is to be written.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import structs
-
 from sync.cases import effects_any, effects_closing, effects_intake, effects_mediation
-from sync.cases.acting import Acting, Effect, begin_acting
+from sync.cases.acting import Acting, Effect, Guard, begin_acting
 from sync.cases.acts import (
     ACTS,
     ANY_STATUS_ACTS,
@@ -82,6 +81,14 @@ EFFECTS: Final[Mapping[str, Effect]] = {
 }
 """Act -> what it does beyond its row; `submit` is `on_create`."""
 
+GUARDS: Final[Mapping[str, Guard]] = {
+    **effects_intake.GUARDS,
+    **effects_mediation.GUARDS,
+    **effects_closing.GUARDS,
+    **effects_any.GUARDS,
+}
+"""Act -> what stands in its way on this case, whatever is given with it."""
+
 # A case is numbered when it is admitted, or when one worker settles it alone; reopening may be its first
 # admission.
 _NUMBERED: Final = frozenset({"admit", "settle_on_spot", "answer", "reopen"})
@@ -106,29 +113,40 @@ def _status_legal(rule: Act, status: str) -> bool:
 # What only the unit or person that has the case does: a worker of its cell does not sign for another's dispatch.
 HANDLING_ACTS: Final = frozenset(
     {
-        "accept", "return", "begin", "session", "suspend", "resume", "agree", "settle", "perform", "breach", "fail",
-        "close", "remediate",
+        "accept", "return", "assign", "begin", "session", "suspend", "resume", "agree", "settle", "perform", "breach",
+        "fail", "close", "remediate", "settle_on_spot", "answer",
     }
 )  # fmt: skip
+# What a unit that helps does beside the one that has the case.
+JOINT_ACTS: Final = frozenset({"session", "reply_instruction"})
+
+
+# Whoever oversees reads and alters nothing: not meant where every role with the case is.
+_OVERSEERS: Final = frozenset({"supervisor"})
 
 
 def _permitted(rule: Act, actor: Actor) -> bool:
     if actor.system:
         return "system" in rule.who
+    roles = actor.roles
     if rule.act in HANDLING_ACTS and actor.handling is not None:
-        actor = structs.replace(actor, roles=actor.handling)
-    if not actor.roles and not actor.is_author and not actor.is_handler:
-        return False
-    return (
-        "*" in rule.who or bool(actor.roles & set(rule.who)) or ("handler" in rule.who and actor.is_handler)
-    )
+        roles = actor.handling
+    if rule.act in JOINT_ACTS or "*" in rule.who:
+        roles |= actor.helping
+    if "*" in rule.who:
+        return bool(roles - _OVERSEERS) or actor.is_author or actor.is_handler
+    return bool(roles & set(rule.who)) or ("handler" in rule.who and actor.is_handler)
 
 
 def legal_acts(case: Mapping[str, Any], actor: Actor) -> tuple[str, ...]:
     """The acts this person could do on the case as it stands, if they give what is needed."""
     status = str(case.get("status"))
     rules = [*ACTS[lifecycle_of(case)].values(), *ANY_STATUS_ACTS.values()]
-    return tuple(rule.act for rule in rules if _status_legal(rule, status) and _permitted(rule, actor))
+    return tuple(
+        rule.act
+        for rule in rules
+        if _status_legal(rule, status) and _permitted(rule, actor) and _fault(rule.act, case, actor) is None
+    )
 
 
 def run_act(
@@ -154,10 +172,9 @@ def run_act(
             actor,
             ActError("act_illegal", f"当前状态不能{rule.zh}", f"not possible at this status: {rule.en}"),
         )
-    if act == "adjudicate" or (act == "verify" and not actor.system):
-        own = _own_work(case, actor)
-        if own is not None:
-            return _refused(case, actor, own)
+    # Asked before the arguments: whoever may not judge is not asked for reasons first.
+    if (fault := _fault(act, case, actor)) is not None:
+        return _refused(case, actor, fault)
     if actor.system and act == "verify":
         # What was not drawn for the sample is closed by time alone; that is the reason nobody was asked.
         args = {"reason": "not drawn", **args}
@@ -169,15 +186,9 @@ def run_act(
     return acting.done()
 
 
-def _own_work(case: Mapping[str, Any], actor: Actor) -> ActError | None:
-    # Asked before the arguments: whoever may not judge is not asked for reasons first.
-    workers = (case.get("track") or {}).get("workers", ())
-    handler = (case.get("handler") or {}).get("user")
-    if actor.user in workers or actor.user == handler:
-        return ActError(
-            "own_work", "不能核实、裁定或批准自己办理的事项", "nobody verifies, rules on or approves own work"
-        )
-    return None
+def _fault(act: str, case: Mapping[str, Any], actor: Actor) -> ActError | None:
+    guard = GUARDS.get(act)
+    return None if guard is None else guard(case, actor)
 
 
 def _refused(case: Mapping[str, Any], actor: Actor, error: ActError) -> Refused:

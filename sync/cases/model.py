@@ -6,7 +6,7 @@ document with a fault is looked at field by field.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final
 
 import msgspec
@@ -44,6 +44,7 @@ __all__ = [
 CIVIL: Final = timezone(timedelta(hours=8))
 _HALF_DAY_MS: Final = 12 * 3_600_000
 _CIVIL_OFFSET_MS: Final = 8 * 3_600_000
+_DAY_MS: Final = 24 * 3_600_000
 _OWN_PREFIX: Final = "x_"
 
 
@@ -343,6 +344,21 @@ def _checked_party(
     if left:
         left["id"] = party_id
     return kept, left
+
+
+def deadline_of(text: str) -> int | None:
+    """As `instant_of`, but a plain day means its end: what is due on a day may be done on it."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return instant_of(text)
+    start = instant_of(text)
+    return None if start is None else end_of_day(start)
+
+
+def end_of_day(at: int) -> int:
+    """The last instant of the civil day that `at` lies in."""
+    return (at + _CIVIL_OFFSET_MS) // _DAY_MS * _DAY_MS + _DAY_MS - 1 - _CIVIL_OFFSET_MS
 
 
 def instant_of(text: str) -> int | None:

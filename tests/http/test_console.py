@@ -125,8 +125,8 @@ def test_an_act_changes_the_case_and_an_impossible_one_says_what_is_possible(tow
     assert "triage" in refused.json()["legal"]
     refused = town.act("clerk", case, "triage", category="0204")
     assert (refused.status_code, refused.json()["code"]) == (422, "act_needs")
-    assert set(refused.json()["missing"]) == {"basis", "risk"}
-    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow")
+    assert set(refused.json()["missing"]) == {"basis", "risk", "channel"}
+    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid")
     admitted = town.must_act("clerk", case, "admit")
     assert admitted["case"]["status"] == "admitted"
     assert admitted["case"]["code"].startswith("涧东矛〔")
@@ -166,9 +166,20 @@ def test_an_identity_number_is_shown_once_for_a_stated_purpose(town: Town) -> No
     assert town.act("clerk", case, "reveal", party=party, field="id_number").status_code == 422
     done = town.must_act("clerk", case, "reveal", party=party, field="id_number", purpose="制作调解协议")
     assert done["revealed"]["value"] == "410399199001010011"
-    assert (
-        town.act("street_leader", case, "reveal", party=party, field="phone", purpose="x").status_code == 403
-    )
+
+
+def test_a_leader_who_is_sent_masked_parties_is_shown_one_field_and_no_identity_number(town: Town) -> None:
+    case = town.capture()
+    party = town.get("clerk", f"/api/v1/cases/{case}").json()["case"]["parties"][1]
+    for who in ("street_leader", "community_leader"):
+        assert "name" not in town.get(who, f"/api/v1/cases/{case}").json()["case"]["parties"][1]
+        assert town.act(who, case, "reveal", party=party["id"], field="name").status_code == 422
+        done = town.must_act(who, case, "reveal", party=party["id"], field="name", purpose="约定到场时间")
+        assert done["revealed"] == {"party": party["id"], "field": "name", "value": party["name"]}
+        refused = town.act(who, case, "reveal", party=party["id"], field="id_number", purpose="核对身份")
+        assert refused.status_code == 403
+    records = town.get("auditor", "/api/v1/audit", action="act:reveal").json()["items"]
+    assert len(records) == 2
 
 
 def test_each_look_at_a_case_stands_in_the_audit(town: Town) -> None:
@@ -250,7 +261,7 @@ def test_an_intake_with_a_faulty_field_is_taken_in_and_says_so(town: Town) -> No
 
 def test_a_receipt_tells_anybody_the_status_and_the_next_step_only(town: Town) -> None:
     case = town.capture()
-    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow")
+    town.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid")
     code = town.must_act("clerk", case, "admit")["query_code"]
     told = town.get(None, f"/public/v1/progress/{code[:7].lower()}-{code[7:]}")
     assert told.status_code == 200
@@ -269,7 +280,9 @@ def test_the_receipt_of_a_sealed_case_answers_like_one_that_never_was(town: Town
 
     def admitted(**fields: Any) -> tuple[str, str]:
         case = town.capture(**fields)
-        town.must_act("centre_director", case, "triage", category="0204", basis="lawful", risk="yellow")
+        town.must_act(
+            "centre_director", case, "triage", category="0204", basis="lawful", channel="grid", risk="yellow"
+        )
         return case, town.must_act("centre_director", case, "admit")["query_code"]
 
     sealed, code = admitted(protection="sealed")

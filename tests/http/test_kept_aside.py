@@ -27,7 +27,14 @@ def kept(town: Town, user: str) -> str:
 
 def note(case: str, **fields: Any) -> dict[str, Any]:
     body = {"text": CANARY}
-    return {"id": new_id(), "case_id": case, "type": "note", "at": 1, "body": body, "w": f"1:{new_id()}"} | fields
+    return {
+        "id": new_id(),
+        "case_id": case,
+        "type": "note",
+        "at": 1,
+        "body": body,
+        "w": f"1:{new_id()}",
+    } | fields
 
 
 def test_nobody_reads_what_is_kept_without_a_session(town: Town) -> None:

@@ -254,7 +254,16 @@ def hidden(shared_town: Town) -> tuple[Town, list[str]]:
     town = shared_town
     cases = [secret(town), secret(town, protection="sealed")]
     for case in cases:
-        town.must_act("centre_director", case, "triage", category="0204", basis="lawful", risk="red")
+        town.must_act(
+            "centre_director",
+            case,
+            "triage",
+            category="0204",
+            basis="lawful",
+            risk="red",
+            reason="扬言报复",
+            channel="grid",
+        )
         town.must_act("centre_director", case, "admit")
     town.advance(8)
     return town, cases

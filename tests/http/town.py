@@ -170,7 +170,7 @@ class Town:
     def admitted(self, **fields: Any) -> str:
         """A case that has been triaged and admitted."""
         case = self.capture(**fields)
-        self.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow")
+        self.must_act("clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid")
         self.must_act("clerk", case, "admit")
         return case
 

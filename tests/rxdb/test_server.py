@@ -84,7 +84,7 @@ def test_an_edit_of_a_case_that_was_moved_away_takes_it_off_the_phone_and_is_kep
     case = district.capture("clerk", HERE, description="canary-in-the-text")
     phone = district.phone("grid_worker")
     phone("fault", on="pull", faults=["hold_reply"])
-    district.must_act("dispatcher", case, "set_place", cell=THERE)
+    district.must_act("dispatcher", case, "set_place", cell=THERE, evidence="到过现场")
     phone("resync")
     phone("held")  # the page with the tombstone is under way
     phone("fault", on="push", faults=["hold_request"])
@@ -167,7 +167,7 @@ def test_an_edit_on_a_stale_base_is_merged_and_not_refused(district: Served) -> 
     phone("patch", id=case, values={"title": "first"})
     phone("settled")
     district.must_act(
-        "clerk", case, "triage", category="0204", basis="lawful", risk="yellow"
+        "clerk", case, "triage", category="0204", basis="lawful", risk="yellow", channel="grid"
     )  # the server's own
     phone("patch", id=case, values={"title": "second"})
     sync(phone)

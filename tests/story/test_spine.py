@@ -202,7 +202,15 @@ def the_centre_and_the_phone_edit_the_same_case(town: Town, leak: str) -> None:
 def nobody_accepts_and_the_ladder_climbs(town: Town, leak: str, secret: Secret) -> None:
     clerk, wall = town.clerk, secret.case_id
     for case, category in ((leak, "0402"), (wall, "0404")):
-        clerk.act(case, "triage", category=category, basis="lawful", risk="yellow", reason="双方情绪激动")
+        clerk.act(
+            case,
+            "triage",
+            category=category,
+            basis="lawful",
+            risk="yellow",
+            reason="双方情绪激动",
+            channel="grid",
+        )
     clerk.act(leak, "rate", colour="orange", reason="有人扬言动手")
     admitted = clerk.act(leak, "admit")
     code = admitted["case"]["code"]
@@ -303,7 +311,7 @@ def a_case_moves_next_door_while_its_author_is_out_of_reach(town: Town) -> None:
 
     li.goes_out_of_reach()
     li.edits(tree, description="两家为修剪争执,树在东边院里")
-    town.dispatcher.act(tree, "set_place", cell=place.next_door)
+    town.dispatcher.act(tree, "set_place", cell=place.next_door, evidence="到过现场")
     town.zhao.pull()
     assert tree not in town.zhao.sees()
     assert not town.zhao.entries_of(tree)

@@ -23,7 +23,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "triage": {"category": "0201", "basis": "lawful", "risk": "yellow", "channel": "grid"},
     "admit": {"category": None},
     "decline": {"reason": "in_suit", "routes_told": ["lawsuit"]},
-    "refer_out": {"target": "court", "receipt_due": LATER},
+    "refer_out": {"target": "court", "packet": [ID], "receipt_due": LATER},
     "dispatch": {"unit": "sifasuo", "mediation_channel": "grid"},
     "return": {"reason": "not_our_duty"},
     "contest": {"reason": "两家都说不归自己"},
@@ -33,7 +33,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "begin": {"consent": True, "rights_told": True},
     "session": {"entry": {"type": "session", "body": {"positions": "各执一词"}}},
     "join": {"units": ["fulian"]},
-    "suspend": {"reason": "wait_party", "until": LATER},
+    "suspend": {"reason": "wait_party", "until": LATER, "evidence": ["情况说明"]},
     "agree": {
         "entry": {"type": "agreement", "body": {"obligations": [{"no": 1, "what": "修", "due": LATER}]}}
     },
@@ -41,7 +41,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "perform": {"obligation": 1},
     "breach": {"obligation": 1},
     "remediate": {"consent": True},
-    "confirm_court": {"value": "applied"},
+    "confirm_court": {"value": "applied", "at": NOW, "number": "(2026)豫0305诉前调确1号"},
     "fail": {"reason": "positions_apart", "routes_told": ["lawsuit", "legal_aid"]},
     "step_up": {"level": 2},
     "close": {"outcome": "unresolved_told", "plain_text": "没谈成,可以去法院", "receipt": "已收"},
@@ -64,7 +64,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "set_category": {"category": "0202"},
     "relate": {"matter": "m1", "why": "同一件事"},
     "call_emergency": {"number": "110"},
-    "report_mandatory": {"authority": "公安"},
+    "report_mandatory": {"authority": "公安", "reported_at": NOW},
     "request_extension": {"days": 10, "reason": "要鉴定", "consent": True},
     "approve": {"request": "r1"},
     "refuse": {"request": "r1"},
@@ -77,7 +77,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "send_back": {"level": 0, "deadline": LATER, "text": "再谈一次"},
     "extend": {"days": 5, "reason": "在等材料", "consent": True},
     "put_on_agenda": {"meeting": "本月会商"},
-    "reveal": {"purpose": "打电话"},
+    "reveal": {"purpose": "打电话", "party": "a", "field": "phone"},
     "tell_back": {"how": "当面"},
     "correct": {"entry_id": ID, "text": "是三楼"},
 }
@@ -86,10 +86,11 @@ FACTS = CaseFacts(
     units={"sifasuo": "justice_office", "fulian": "womens_federation", "dangwei": "party_committee"},
     unit_exists=frozenset({"sifasuo", "fulian", "dangwei"}),
     user_units={"lin": frozenset({"sifasuo"}), "wang": frozenset({"fulian"})},
+    offices={"lin": frozenset({("mediator", "sifasuo")}), "wang": frozenset({("unit_handler", "fulian")})},
     chance=50,
     code="涧东矛〔2026〕000001",
     query_code="23456789ABCDEF",
-    merge_target={"id": MASTER, "kind": "dispute", "status": "admitted", "code": "涧东矛〔2026〕000000"},
+    other={"id": MASTER, "kind": "dispute", "status": "admitted", "code": "涧东矛〔2026〕000000"},
     entry_author="me",
 )
 KIND_OF = {"dispute": "dispute", "service": "request", "tip_off": "tip_off"}
@@ -149,15 +150,15 @@ def case_for(act: Any, status: Any, lifecycle: Any = "dispute") -> Any:
 
 def facts_for(lifecycle: Any) -> Any:
     kind = KIND_OF[lifecycle]
-    target = {**(FACTS.merge_target or {}), "kind": kind}
+    target = {**(FACTS.other or {}), "kind": kind}
     return CaseFacts(
-        **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__ if name != "merge_target"},
-        merge_target=target,
+        **{name: getattr(FACTS, name) for name in FACTS.__struct_fields__ if name != "other"},
+        other=target,
     )
 
 
 def actor_for(role: Any) -> Any:
-    return SYSTEM if role == "system" else Actor("me", frozenset({role}))
+    return SYSTEM if role == "system" else Actor("me", frozenset({role}), director_away=True)
 
 
 def rule_of(lifecycle: Any, act: Any) -> Any:

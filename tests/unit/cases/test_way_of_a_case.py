@@ -15,7 +15,19 @@ from sync.cases.acts import (
     SetClass,
     SetPlace,
 )
-from sync.cases.lifecycle import SYSTEM, Actor, CaseFacts, Done, Refused, kind_may_change, on_create, run_act
+from sync.cases.calendars import parse_calendar
+from sync.cases.catalogue import DATA
+from sync.cases.lifecycle import (
+    SYSTEM,
+    Actor,
+    CaseFacts,
+    Done,
+    Refused,
+    kind_may_change,
+    legal_acts,
+    on_create,
+    run_act,
+)
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -34,6 +46,7 @@ FACTS = CaseFacts(
     units={"sifasuo": "justice_office", "tiaowei": "mediation_committee", "dangwei": "party_committee"},
     unit_exists=frozenset({"sifasuo", "tiaowei", "dangwei"}),
     user_units={"lin": frozenset({"sifasuo"}), "wang": frozenset({"tiaowei"})},
+    offices={"lin": frozenset({("mediator", "sifasuo")}), "wang": frozenset({("mediator", "tiaowei")})},
     chance=50,
     code="涧东矛〔2026〕000001",
     query_code="23456789ABCDEF",
@@ -68,7 +81,11 @@ def refused(case: Any, act: Any, args: Any, actor: Any, facts: Any = FACTS) -> A
 
 Step = tuple[str, dict[str, Any], Actor]
 
-TRIAGE: Step = ("triage", {"basis": "lawful", "risk": "yellow", "reason": "双方对立"}, CLERK)
+TRIAGE: Step = (
+    "triage",
+    {"basis": "lawful", "risk": "yellow", "reason": "双方对立", "channel": "grid"},
+    CLERK,
+)
 ADMIT: Step = ("admit", {}, CLERK)
 DISPATCH = ("dispatch", {"unit": "sifasuo"}, DISPATCHER)
 ACCEPT: Step = ("accept", {}, MEDIATOR)
@@ -133,6 +150,15 @@ def test_an_undrawn_settlement_is_verified_by_the_system() -> None:
     assert closed["status"] == "closed"
     assert "tell_back" in [task.type for task in done.tasks]
     assert "follow_up" not in [task.type for task in done.tasks]  # it began when settled
+
+
+@pytest.mark.parametrize(
+    "flag", [{"signals": ["threat_kill"]}, {"involves_staff": True}, {"protection": "restricted"}]
+)
+def test_a_settlement_flagged_after_the_draw_waits_for_a_person(flag: Any) -> None:
+    case, _ = new(on_spot={"how": "说开"})
+    assert refused({**case, **flag}, "verify", {}, SYSTEM).code == "act_forbidden"
+    assert way({**case, **flag}, ("verify", {"parties_asked": True}, DIRECTOR))[0]["status"] == "closed"
 
 
 def test_a_lamp_repaired_at_once_is_reported_and_still_verified() -> None:
@@ -206,6 +232,16 @@ def test_triage_rates_in_the_same_act_and_keeps_what_was_before() -> None:
     assert again["risk"]["previous"] == "yellow"
 
 
+def test_a_channel_is_chosen_and_a_high_risk_explained() -> None:
+    case, _ = new()
+    said = {"basis": "lawful", "risk": "blue", "channel": "grid"}
+    assert way(case, ("triage", said, CLERK))[0]["risk"]["colour"] == "blue"
+    assert refused(case, "triage", {**said, "channel": None}, CLERK).missing == ("channel",)
+    for colour in ("orange", "red"):
+        assert refused(case, "triage", {**said, "risk": colour}, CLERK).missing == ("reason",)
+    assert way(case, ("triage", {**said, "risk": "red", "reason": "扬言报复"}, CLERK))[1] is not None
+
+
 def test_admission_numbers_the_case_and_writes_the_receipt() -> None:
     case, done = way(new()[0], TRIAGE, ADMIT)
     assert case["code"] == "涧东矛〔2026〕000001"
@@ -228,6 +264,25 @@ def test_dispatch_goes_to_a_unit_that_handles_cases() -> None:
     case, done = way(case, DISPATCH)
     assert Dispatch("sifasuo", None) in done.directives
     assert case["handler"]["unit"] == "sifasuo"
+
+
+def test_a_dispute_that_nobody_triaged_is_dispatched_by_a_channel() -> None:
+    case, _ = new(on_spot={"how": "说开"})
+    case, _ = way(case, ("verify", {}, SYSTEM), ("reopen", {"reason": "又吵起来"}, CLERK))
+    assert refused(case, *DISPATCH).missing == ("mediation_channel",)
+    case, _ = way(case, ("dispatch", {"unit": "sifasuo", "mediation_channel": "grid"}, DISPATCHER))
+    assert case["handler"]["channel"] == "grid"
+
+
+def test_what_is_referred_says_what_goes_along_what_is_asked_and_when_a_receipt_is_due() -> None:
+    case, _ = way(new()[0], TRIAGE, ADMIT)
+    said = {"target": "court", "packet": [ID], "receipt_due": NOW + DAY}
+    for name in ("packet", "receipt_due"):
+        out = refused(case, "refer_out", {**said, name: None}, DISPATCHER)
+        assert name in out.missing[0]
+    assert way(case, ("refer_out", said, DISPATCHER))[0]["status"] == "referred_out"
+    asked = {**said, "packet": [], "asks": "请立案"}
+    assert way(case, ("refer_out", asked, DISPATCHER))[0]["status"] == "referred_out"
 
 
 def test_a_person_named_brings_the_own_unit() -> None:
@@ -278,12 +333,22 @@ def test_who_returned_a_case_does_not_rule_on_it() -> None:
 
 def test_stepping_up_raises_the_level_and_leaves_the_lower_unit_a_duty() -> None:
     case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT)
-    case, done = way(case, ("step_up", {}, MANAGER))
+    case, done = way(case, ("step_up", {"level": 1}, MANAGER))
     assert (case["status"], case["level"]) == ("admitted", 1)
     assert case["track"]["helper_duty"] == "sifasuo"
     assert case["handler"] is None
     assert done.events[0].args == {"level": 1, "from_level": 0}
     assert refused({**case, "status": "accepted"}, "step_up", {"level": 1}, MANAGER).missing == ("level",)
+
+
+def test_who_steps_up_says_how_far_and_who_below_goes_on_helping() -> None:
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT)
+    assert refused(case, "step_up", {}, MANAGER).missing == ("level",)
+    back, _ = way(case, ("return", {"reason": "not_our_duty"}, MANAGER))
+    assert refused(back, "step_up", {"level": 1}, DISPATCHER).missing == ("helper",)
+    assert refused(back, "step_up", {"level": 1, "helper": "nowhere"}, DISPATCHER).missing == ("helper",)
+    up, _ = way(back, ("step_up", {"level": 2, "helper": "tiaowei"}, DISPATCHER))
+    assert (up["level"], up["track"]["helper_duty"]) == (2, "tiaowei")
 
 
 # -- mediation ----------------------------------------------------------------------------------
@@ -301,6 +366,14 @@ def test_mediation_begins_when_each_side_agrees_and_knows_its_rights() -> None:
     assert [entry.type for entry in done.entries] == ["rights_notice"]
 
 
+def test_whoever_has_the_case_leads_those_who_join_unless_another_is_named() -> None:
+    case, _ = way(new()[0], *TO_MEDIATION)
+    joined, _ = way(case, ("join", {"units": ["tiaowei"]}, MEDIATOR))
+    assert joined["handler"]["lead"] == "sifasuo"
+    joined, _ = way(case, ("join", {"units": ["tiaowei"], "lead": "tiaowei"}, MEDIATOR))
+    assert joined["handler"]["lead"] == "tiaowei"
+
+
 def test_an_agreement_is_performed_row_by_row_and_then_settled() -> None:
     case, done = way(new()[0], *TO_MEDIATION, ("agree", agreement(NOW + DAY, NOW + 2 * DAY), MEDIATOR))
     assert case["status"] == "agreed"
@@ -314,6 +387,36 @@ def test_an_agreement_is_performed_row_by_row_and_then_settled() -> None:
     assert refused({**case, "status": "agreed"}, "perform", {"obligation": 2}, MEDIATOR).missing == (
         "obligation",
     )
+
+
+@pytest.mark.parametrize(
+    ("due", "at"),
+    [
+        ("2027-02-01", 1_801_497_599_999),  # the end of the day in civil time
+        ("2027-02-01T10:00:00+08:00", 1_801_447_200_000),
+        ("2027-02-01T02:00:00Z", 1_801_447_200_000),
+        (1_801_447_200_000, 1_801_447_200_000),
+        (None, None),
+    ],
+)
+def test_a_date_of_an_agreement_said_as_text_sets_its_clock(due: Any, at: Any) -> None:
+    said = agreement(due)
+    said["entry"]["body"]["effective_at"] = due
+    case, done = way(new()[0], *TO_MEDIATION, ("agree", said, MEDIATOR))
+    (event,) = [event for event in done.events if event.kind == "obligation.agreed"]
+    assert event.args.get("due") == at
+    assert done.events[0].args.get("effective_at") == at
+    assert [task.due for task in done.tasks if task.type == "performance"] == [at]
+    assert case["track"]["obligations"][0].get("due") == at
+
+
+@pytest.mark.parametrize("due", ["明天", "2027-02-30", -1, 10**30, True, [1], {}])
+def test_a_date_that_nobody_can_read_is_asked_for_again(due: Any) -> None:
+    case, _ = way(new()[0], *TO_MEDIATION)
+    assert refused(case, "agree", agreement(due), MEDIATOR).missing == ("obligations.due",)
+    said = agreement(NOW + DAY)
+    said["entry"]["body"]["effective_at"] = due
+    assert refused(case, "agree", said, MEDIATOR).missing == ("effective_at",)
 
 
 def test_an_agreement_with_nothing_left_to_do_is_settled_at_once() -> None:
@@ -350,7 +453,11 @@ def test_a_failed_mediation_is_not_reported_as_resolved() -> None:
 
 
 def test_a_suspension_takes_effect_when_somebody_else_approves() -> None:
-    ask = ("suspend", {"reason": "appraisal", "until": NOW + 10 * DAY}, MEDIATOR)
+    ask = (
+        "suspend",
+        {"reason": "appraisal", "until": NOW + 10 * DAY, "evidence": ["鉴定委托书"]},
+        MEDIATOR,
+    )
     case, done = way(new()[0], *TO_MEDIATION, ask)
     assert case["status"] == "in_mediation"
     assert kinds(done) == ["case.suspension_requested"]
@@ -368,6 +475,39 @@ def test_a_suspension_takes_effect_when_somebody_else_approves() -> None:
 def with_due(case: Any, *clocks: str) -> Any:
     """The case with these clocks running, as the server shows them on it."""
     return {**case, "due": [{"clock": clock, "due_at": NOW + DAY, "state": "running"} for clock in clocks]}
+
+
+def test_standing_still_is_no_way_into_mediation() -> None:
+    ask = ("suspend", {"reason": "party_away", "until": NOW + 10 * DAY, "evidence": ["车票"]}, MEDIATOR)
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, ACCEPT, ask, ("approve", {"request": "r1"}, DIRECTOR))
+    assert case["status"] == "suspended"
+    case, done = way(case, ("resume", {}, MEDIATOR))
+    assert (case["status"], kinds(done)) == ("accepted", ["case.resumed"])
+    assert refused(case, "agree", agreement(NOW + DAY), MEDIATOR).code == "act_illegal"
+    assert way(case, BEGIN)[0]["status"] == "in_mediation"
+
+
+@pytest.mark.parametrize(
+    ("reason", "days"),
+    [("party_away", 15), ("appraisal", 30), ("wait_case", 60), ("wait_policy", 30), ("cooling", 7)],
+)
+def test_a_case_stands_still_no_longer_than_its_reason_carries(reason: str, days: int) -> None:
+    case, _ = way(new()[0], *TO_MEDIATION)
+    asked = {"reason": reason, "until": NOW + days * DAY, "evidence": ["材料"]}
+    assert way(case, ("suspend", asked, MEDIATOR))[0]["track"]["requests"]
+    longer = {**asked, "until": NOW + (days + 1) * DAY}
+    assert refused(case, "suspend", longer, MEDIATOR).missing == ("until",)
+    assert refused(case, "suspend", {**asked, "evidence": [" "]}, MEDIATOR).missing == ("evidence|entry",)
+
+
+def test_waiting_for_a_party_is_counted_in_working_days() -> None:
+    office = parse_calendar((DATA / "calendar_weekdays.toml").read_text("utf-8"))
+    facts = CaseFacts(office=office)
+    case, _ = way(new()[0], *TO_MEDIATION)
+    for days, taken in ((7, True), (8, False)):  # Friday to Friday: five working days
+        asked = {"reason": "wait_party", "until": NOW + days * DAY, "evidence": ["材料清单"]}
+        out = run_act(case, "suspend", asked, MEDIATOR, facts, NOW)
+        assert isinstance(out, Done) is taken, out
 
 
 def test_a_refused_request_changes_nothing_but_is_told() -> None:
@@ -428,6 +568,21 @@ def test_nobody_verifies_own_work() -> None:
     assert "case.closed" in kinds(done)
 
 
+def test_that_nobody_was_asked_needs_a_reason() -> None:
+    case, _ = way(new()[0], *REPORTED)
+    for said in ({"parties_asked": False}, {"parties_asked": False, "reason": " "}, {"reason": "　\n"}):
+        assert refused(case, "verify", said, CLERK).missing == ("parties_asked|reason",)
+    why = {"parties_asked": False, "reason": "两家均已搬离,电话不通"}
+    assert way(case, ("verify", why, CLERK))[0]["status"] == "closed"
+
+
+def test_blank_text_says_nothing() -> None:
+    case, _ = new()
+    assert refused(case, "rate", {"colour": "red", "reason": " \t"}, CLERK).missing == ("reason",)
+    nothing = {"reason": "in_suit", "routes_told": []}
+    assert refused(case, "decline", nothing, CLERK).missing == ("routes_told",)
+
+
 def test_the_worker_who_settled_on_the_spot_does_not_verify_it() -> None:
     case, _ = new(on_spot={"how": "说开"})
     assert (
@@ -458,6 +613,51 @@ def test_who_told_nothing_of_himself_is_not_called_back() -> None:
     assert "tell_back" not in [task.type for task in done.tasks]
 
 
+def test_a_file_is_complete_or_says_what_it_lacks() -> None:
+    case, _ = way(new()[0], *REPORTED, ("verify", {"parties_asked": True}, CLERK))
+    for kind in ("follow_up", "tell_back"):
+        facts = CaseFacts(open_tasks=frozenset({kind}))
+        assert refused(case, "file", {}, CLERK, facts).missing == ("gaps",)
+        assert refused(case, "file", {"gaps": [" "]}, CLERK, facts).missing == ("gaps",)
+        done = run_act(case, "file", {"gaps": ["当事人迁居,回访未成"]}, CLERK, facts, NOW)
+        assert isinstance(done, Done)
+        assert [entry.type for entry in done.entries] == ["file_note"]
+    assert way(case, ("file", {}, CLERK))[0]["status"] == "filed"
+
+
+def test_filing_a_request_leaves_the_telling_to_be_done() -> None:
+    case, _ = new(kind="request", category="R02", on_spot={"how": "灯泡换好了"})
+    case, _ = way(case, ("verify", {"parties_asked": True}, CLERK))
+    done = run_act(case, "file", {}, CLERK, CaseFacts(open_tasks=frozenset({"tell_back"})), NOW)
+    assert isinstance(done, Done)
+    assert "tell_back" not in done.close_tasks
+
+
+@pytest.mark.parametrize(
+    "on_spot", [{"how": "x", "look_back_on": 5}, {"how": "x", "zz": {}}, {"how": 7}, {"look_back_on": "明天"}]
+)
+def test_a_settlement_on_the_spot_is_of_the_published_shape(on_spot: Any) -> None:
+    case, _ = new()
+    worker = Actor("worker", frozenset({"grid_worker"}))
+    assert refused(case, "settle_on_spot", {"on_spot": on_spot}, worker).missing == ("on_spot",)
+    assert way(case, ("settle_on_spot", {"on_spot": {"how": "当面说开"}}, worker))[0]["status"] == "settled"
+
+
+def test_the_court_s_step_has_its_day_and_from_the_application_on_its_number() -> None:
+    case, _ = way(new()[0], *SETTLED)
+    assert refused(case, "confirm_court", {"value": "intended"}, MEDIATOR).missing == ("at",)
+    way(case, ("confirm_court", {"value": "intended", "at": NOW}, MEDIATOR))
+    applied = {"value": "applied", "at": NOW}
+    assert refused(case, "confirm_court", applied, MEDIATOR).missing == ("number",)
+    way(case, ("confirm_court", {**applied, "number": "(2026)豫0305诉前调确1号"}, MEDIATOR))
+
+
+def test_where_a_case_lies_is_said_with_what_shows_it_and_a_report_with_its_time() -> None:
+    case, _ = new()
+    assert refused(case, "set_place", {"cell": "c9"}, CLERK).missing == ("evidence",)
+    assert refused(case, "report_mandatory", {"authority": "公安"}, WORKER).missing == ("reported_at",)
+
+
 def test_reopening_keeps_the_number_and_begins_a_new_epoch() -> None:
     case, _ = way(new()[0], *REPORTED, ("verify", {"parties_asked": True}, CLERK))
     case, done = way(case, ("reopen", {"reason": "又漏"}, CLERK))
@@ -473,10 +673,10 @@ def test_a_withdrawal_is_of_free_will() -> None:
 
 def test_a_merger_points_to_its_master_and_can_be_undone() -> None:
     master = {"id": "01890000-0000-7000-8000-000000000002", "kind": "dispute", "status": "admitted"}
-    facts = CaseFacts(merge_target=master)
+    facts = CaseFacts(other=master)
     case, _ = new()
     assert refused(case, "merge", {"master": master["id"]}, CLERK).missing == ("master",)
-    itself = CaseFacts(merge_target={**master, "id": ID})
+    itself = CaseFacts(other={**master, "id": ID})
     assert refused(case, "merge", {"master": ID}, CLERK, itself).missing == ("master",)
     done = run_act(case, "merge", {"master": master["id"]}, CLERK, facts, NOW)
     assert isinstance(done, Done)
@@ -506,6 +706,56 @@ def test_anybody_with_the_case_raises_the_class_and_only_the_director_lowers_it(
     assert way(case, ("protect", {"class": "normal", "reason": "x"}, DIRECTOR))[0]["protection"] == "normal"
 
 
+def test_a_report_of_wrongdoing_stays_sealed_whoever_asks() -> None:
+    case, _ = new(kind="tip_off", category="T01")
+    for wanted in ("normal", "restricted"):
+        assert refused(case, "protect", {"class": wanted, "reason": "x"}, DIRECTOR).missing == ("class",)
+
+
+def test_what_cannot_be_done_is_not_told_as_legal() -> None:
+    back = ("return", {"reason": "not_our_duty"}, MANAGER)
+    case, _ = way(new()[0], TRIAGE, ADMIT, DISPATCH, back, DISPATCH, back)
+    assert "adjudicate" not in legal_acts(case, Actor("chief", frozenset({"centre_director"})))
+    case, _ = way(case, ("adjudicate", {"unit": "sifasuo"}, DIRECTOR))
+    out = refused(case, *back)
+    assert (out.code, "return" in out.legal, "accept" in out.legal) == ("act_illegal", False, True)
+    assert not {"approve", "refuse", "lift_card"} & set(legal_acts(case, DIRECTOR))
+    assert "lift_recusal" in legal_acts(case, DIRECTOR)
+    assert "lift_recusal" not in legal_acts(case, CLERK)
+    case, _ = way(case, ("card", {"card": "red"}, STREET))
+    assert "card" not in legal_acts(case, DISTRICT)
+    assert "lift_card" in legal_acts(case, DISTRICT)
+    assert "lift_card" not in legal_acts(case, DIRECTOR)
+    case, _ = way(case, ACCEPT, BEGIN, ("agree", agreement(NOW + DAY), MEDIATOR))
+    assert "perform" in legal_acts(case, MEDIATOR)
+    asked = {"days": 5, "reason": "等材料", "clock": "resolve_grid"}
+    case, _ = way(with_due(case, "resolve_grid"), ("request_extension", asked, MEDIATOR))
+    assert "approve" in legal_acts(case, DIRECTOR)
+    assert "approve" not in legal_acts(case, Actor("lin", frozenset({"mediator", "centre_director"})))
+    case, _ = way(new()[0], *REPORTED)
+    assert "verify" in legal_acts(case, CLERK)
+    assert "verify" not in legal_acts(case, Actor("lin", frozenset({"clerk"})))
+
+
+PLAIN_READERS = (
+    "community_officer", "community_leader", "street_leader", "district_leader", "unit_manager", "supervisor",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("role", PLAIN_READERS)
+def test_whoever_is_sent_masked_parties_asks_for_one_field_and_says_why(role: str) -> None:
+    case, _ = new()
+    asked = {"purpose": "通知到场", "party": "a", "field": "phone"}
+    reader = Actor("reader", frozenset({role}))
+    way(case, ("reveal", asked, reader))
+    for name in asked:
+        assert refused(case, "reveal", {**asked, name: " "}, reader).missing == (name,)
+    assert refused(case, "reveal", {**asked, "party": "z"}, reader).missing == ("party",)
+    assert refused(case, "reveal", {**asked, "field": "alias"}, reader).missing == ("field",)
+    assert refused(case, "reveal", {**asked, "field": "id_number"}, reader).code == "act_forbidden"
+    way(case, ("reveal", {**asked, "field": "id_number"}, CLERK))
+
+
 def test_a_new_category_raises_the_class_but_never_lowers_it() -> None:
     case, _ = way(new()[0], ("set_category", {"category": "0106"}, CLERK))
     assert case["protection"] == "sealed"
@@ -532,8 +782,11 @@ def test_a_signal_of_danger_makes_an_emergency_of_a_running_case() -> None:
 
 
 def test_a_place_set_by_a_person_closes_the_question() -> None:
-    case, done = way(new(assignment={"needs_confirmation": True})[0], ("set_place", {"cell": "c9"}, CLERK))
-    assert SetPlace("c9", None, None) in done.directives
+    case, done = way(
+        new(assignment={"needs_confirmation": True})[0],
+        ("set_place", {"cell": "c9", "evidence": "到过现场"}, CLERK),
+    )
+    assert SetPlace("c9", None, "到过现场") in done.directives
     assert case["assignment"]["needs_confirmation"] is False
     assert "confirm_place" in done.close_tasks
 
@@ -580,9 +833,9 @@ def test_sending_back_goes_down_and_sets_a_day() -> None:
 
 
 def test_a_mandatory_report_is_completed_by_the_director() -> None:
-    case, done = way(new()[0], ("report_mandatory", {"authority": "公安"}, WORKER))
+    case, done = way(new()[0], ("report_mandatory", {"authority": "公安", "reported_at": NOW}, WORKER))
     assert [(entry.type, entry.class_) for entry in done.entries] == [("mandatory_report", "s")]
-    said = {"authority": "公安", "receipt": "已受理"}
+    said = {"authority": "公安", "reported_at": NOW, "receipt": "已受理"}
     assert refused(case, "report_mandatory", said, WORKER).code == "act_forbidden"
     way(case, ("report_mandatory", said, DIRECTOR))
 

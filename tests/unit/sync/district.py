@@ -149,7 +149,8 @@ def layer_of(owner: dict[str, str] | None = None) -> Any:
 
 
 def user_id(name: str) -> str:
-    return str(uuid.UUID(int=(7 << 76) | (2 << 62) | (list(PEOPLE).index(name) + 1)))
+    number = list(PEOPLE).index(name) + 1 if name in PEOPLE else int.from_bytes(name.encode()) + 1000
+    return str(uuid.UUID(int=(7 << 76) | (2 << 62) | number))
 
 
 def data_text(name: str) -> str:
@@ -225,6 +226,12 @@ class District:
 
     def act_on_row(self, who: str, row_id: str, act: str, **args: Any) -> Any:
         return self.commit(queue_act_work(self.caller(who, "desk"), row_id, act, args))
+
+    def newcomer(self, who: str, role: str, **where: Any) -> None:
+        """Somebody whom not every test needs."""
+        self.commit(administration.add_account(who, who, "-", user_id=user_id(who)))
+        self.users[who] = self.rows("account", username=who)[0]["pk"]
+        self.grant(who, role, **where)
 
     def grant(self, who: str, role: str, **where: Any) -> None:
         self.commit(administration.grant_role(who, role, **where))

@@ -195,7 +195,16 @@ def test_settled_on_the_spot_is_settled_numbered_dated_and_followed_up_in_one_co
 def test_a_case_without_settlement_has_no_number_before_admission(district: District) -> None:
     case = district.phone("an").capture()
     assert case.get("code") is None
-    district.act("clerk", case["id"], "triage", category="0201", basis="lawful", risk="blue", reason="一般")
+    district.act(
+        "clerk",
+        case["id"],
+        "triage",
+        category="0201",
+        basis="lawful",
+        risk="blue",
+        reason="一般",
+        channel="grid",
+    )
     district.act("clerk", case["id"], "admit", given_to="三楼住户")
     assert district.whole("cases", case["id"])["code"] == "涧东矛〔2026〕000001"
 

@@ -141,7 +141,7 @@ def test_a_kept_promise_closes_the_row(district: District) -> None:
     opened = [row for row in queue(district) if row["said"]["clock"] == "admit"]
     assert opened
     assert all(row["closed_at"] is None for row in opened)
-    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般"}
+    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般", "channel": "grid"}
     district.act("clerk", case["id"], "triage", **triage)
     district.act("clerk", case["id"], "admit", given_to="三楼住户")
     closed = [row for row in queue(district) if row["said"]["clock"] == "admit"]
@@ -153,7 +153,7 @@ def test_what_was_due_fires_before_the_act_that_ends_its_clock(district: Distric
     """Nobody hides a rung by acting before the tick that is late."""
     case = district.phone("an").capture()
     district.now += 2 * DAY
-    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般"}
+    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般", "channel": "grid"}
     district.act("clerk", case["id"], "triage", **triage)
     district.act("clerk", case["id"], "admit", given_to="三楼住户")
     assert [row for row in district.rows("firing") if row["key"].startswith(f"{case['id']}:admit")]
@@ -211,6 +211,23 @@ def test_a_settlement_that_was_drawn_waits_for_a_person(district: District) -> N
     district.now += 5 * DAY
     assert district.commit(verify_unsampled()) == 0
     assert district.whole("cases", case["id"])["status"] == "settled"
+
+
+def test_a_settlement_that_the_phone_flags_after_the_draw_waits_for_a_person(district: District) -> None:
+    district.chance.sample = 99
+    an = district.phone("an")
+    flags: list[dict[str, Any]] = [
+        {"involves_staff": True},
+        {"signals": ["threat_kill"]},
+        {"protection": "restricted"},
+    ]
+    cases = [an.capture(on_spot={"how": "当面说和"}) for _ in flags]
+    for case, flag in zip(cases, flags, strict=True):
+        an.edit(case, **flag)
+    district.now += 7 * DAY
+    assert district.commit(verify_unsampled()) == 0
+    assert {district.whole("cases", case["id"])["status"] for case in cases} == {"settled"}
+    district.act("clerk", cases[1]["id"], "verify", parties_asked=True)
 
 
 def test_settlements_that_wait_for_a_person_do_not_hold_up_later_ones(district: District) -> None:

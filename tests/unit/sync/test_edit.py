@@ -176,7 +176,7 @@ def test_a_refused_field_of_an_edit_goes_aside_once_however_often_it_is_sent(dis
 def test_an_edit_out_of_scope_is_kept_told_once_and_answered_with_a_tombstone(district: District) -> None:
     an = district.phone("an")
     case = an.capture()
-    district.act("clerk", case["id"], "set_place", cell=FAR)
+    district.act("clerk", case["id"], "set_place", cell=FAR, evidence="到过现场")
     w = an.next_w()
     for _ in range(3):
         answer = an.edit(case, title="改后", w=w)
@@ -192,7 +192,7 @@ def test_an_edit_out_of_scope_is_kept_told_once_and_answered_with_a_tombstone(di
 def test_two_different_edits_out_of_scope_under_one_write_id_are_both_kept(district: District) -> None:
     an = district.phone("an")
     case = an.capture()
-    district.act("clerk", case["id"], "set_place", cell=FAR)
+    district.act("clerk", case["id"], "set_place", cell=FAR, evidence="到过现场")
     an.edit(case, title="先", w=case["w"])
     an.edit(case, title="后", w=case["w"])
     titles = {row["content"]["new"]["title"] for row in district.kept_aside(doc_id=case["id"])}

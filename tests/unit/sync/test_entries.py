@@ -17,7 +17,7 @@ REACHED = {"channel": "phone", "reached": True}
 def admitted(district: District, **fields: Any) -> str:
     """A case of the home cell, admitted by the centre."""
     case_id: str = district.phone("an").capture(**fields)["id"]
-    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般"}
+    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般", "channel": "grid"}
     district.act("clerk", case_id, "triage", **triage)
     district.act("clerk", case_id, "admit", given_to="三楼住户")
     return case_id
@@ -251,7 +251,7 @@ def test_a_file_hangs_on_its_case_like_an_entry(district: District) -> None:
     answer = an.push("files", sent)
     assert answer["state"] == "missing"
     assert sent["id"] in district.phone("bo").pull("files")
-    district.act("clerk", case["id"], "set_place", cell=FAR)
+    district.act("clerk", case["id"], "set_place", cell=FAR, evidence="到过现场")
     assert district.phone("bo").pull("files") == {}
 
 

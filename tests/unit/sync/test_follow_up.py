@@ -18,7 +18,13 @@ def verified(district: District, **fields: Any) -> str:
     """A case mediated by the mediator, settled today, reported and verified."""
     case = district.phone("an").capture(**fields)["id"]
     category = fields.get("category", "0201")
-    triage = {"category": category, "basis": "lawful", "risk": "orange", "reason": "已核实"}
+    triage = {
+        "category": category,
+        "basis": "lawful",
+        "channel": "grid",
+        "risk": "orange",
+        "reason": "已核实",
+    }
     district.act("clerk", case, "triage", **triage)
     district.act("clerk", case, "admit", given_to="当事人")
     district.act("director", case, "dispatch", unit="JUSTICE", user=user_id("mediator"))
@@ -52,7 +58,16 @@ def test_after_violence_at_home_who_had_the_case_looks_in_as_on_an_ordinary_visi
 
 def test_where_who_had_it_may_not_know_of_it_any_more_the_author_looks_in(district: District) -> None:
     case = district.phone("an").capture(protection="sealed")["id"]
-    district.act("director", case, "triage", category="0201", basis="lawful", risk="blue", reason="一般")
+    district.act(
+        "director",
+        case,
+        "triage",
+        category="0201",
+        basis="lawful",
+        channel="grid",
+        risk="blue",
+        reason="一般",
+    )
     district.act("director", case, "admit", given_to="当事人")
     district.act("director", case, "dispatch", unit="JUSTICE", user=user_id("mediator"))
     district.act("mediator", case, "accept")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sync import casework, push_entries
+from sync import casework
 from sync.upkeep import erase_work, link_waiting
 from sync.values import Collection
 from tests.unit.sync.district import FAR, HOME, NEXT, SECOND, UNITS, Phone, layer_of, user_id
@@ -92,10 +92,10 @@ def test_an_act_that_fails_when_its_case_comes_does_not_keep_the_case_away(
     act = an.entry(case["id"], "act", {"act": "note", "args": {}})
     an.push("entries", act)
 
-    def fails(*_: Any) -> None:
+    def fails(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(push_entries, "_run", fails)
+    monkeypatch.setattr(casework, "act", fails)
     assert an.push("cases", case)["status"] == "submitted"
     (entry,) = district.entries_of(case["id"], "act")
     assert (entry["body"]["outcome"], entry["body"]["reason"]) == ("refused", "act_failed")

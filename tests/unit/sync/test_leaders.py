@@ -14,7 +14,7 @@ from tests.unit.sync.district import DAY, HOUR, PEOPLE, user_id
 if TYPE_CHECKING:
     from tests.unit.sync.district import District
 
-TRIAGE = {"category": "0201", "basis": "lawful", "risk": "yellow", "reason": "双方对立"}
+TRIAGE = {"category": "0201", "basis": "lawful", "channel": "grid", "risk": "yellow", "reason": "双方对立"}
 
 
 def wait(district: District, hours: int, step: int = 4) -> None:

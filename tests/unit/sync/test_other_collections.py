@@ -148,7 +148,7 @@ def test_a_task_of_a_case_goes_where_the_case_goes(district: District) -> None:
     an, bo, cui = district.phone("an"), district.phone("bo"), district.phone("cui")
     case = an.capture(on_spot={"how": "当面说和"})
     assert bo.pull("tasks")
-    district.act("clerk", case["id"], "set_place", cell=NEXT)
+    district.act("clerk", case["id"], "set_place", cell=NEXT, evidence="到过现场")
     assert bo.pull("tasks") == {}
     assert {task["type"] for task in cui.pull("tasks").values()} == {"follow_up"}
 
@@ -158,7 +158,7 @@ def test_an_act_closes_the_task_that_asked_for_it(district: District) -> None:
     (task,) = district.tasks_of(case["id"], "confirm_place")
     assert task.get("closed_at") is None
     district.now += 5
-    district.act("dispatcher", case["id"], "set_place", cell=HOME)
+    district.act("dispatcher", case["id"], "set_place", cell=HOME, evidence="到过现场")
     assert district.tasks_of(case["id"], "confirm_place")[0]["closed_at"] == district.now
 
 

@@ -155,8 +155,8 @@ def test_a_re_assignment_closes_the_authors_place_and_tells_him(district: Distri
 def test_back_in_the_old_cell_the_authors_place_stays_closed(district: District) -> None:
     district.phone("an").capture()
     case_id = district.phone("cui").capture(location=middle_of(HOME))["id"]
-    district.act("clerk", case_id, "set_place", cell=FAR)
-    district.act("clerk", case_id, "set_place", cell=HOME)
+    district.act("clerk", case_id, "set_place", cell=FAR, evidence="到过现场")
+    district.act("clerk", case_id, "set_place", cell=HOME, evidence="到过现场")
     assert district.who_sees(case_id, ("an", "cui")) == {"an"}
 
 
@@ -166,7 +166,7 @@ def test_if_the_authors_place_stayed_open_he_would_keep_what_went_elsewhere(
     """The planted bug: a re-assignment forgets the author."""
     monkeypatch.setattr(batches.Batch, "close_author", lambda *_: None)
     case = district.phone("an").capture()
-    district.act("clerk", case["id"], "set_place", cell=FAR)
+    district.act("clerk", case["id"], "set_place", cell=FAR, evidence="到过现场")
     assert "an" in district.who_sees(case["id"])
 
 

@@ -158,13 +158,13 @@ def test_sealing_takes_the_case_from_every_other_phone_and_closes_their_names(di
 
 def test_a_sealed_case_leaves_its_author_with_the_first_re_assignment(district: District) -> None:
     case = district.phone("an").capture(protection="sealed")
-    district.act("clerk", case["id"], "set_place", cell=FAR)
+    district.act("clerk", case["id"], "set_place", cell=FAR, evidence="到过现场")
     assert district.who_sees(case["id"]) == {"director", "clerk"}
 
 
 def test_dispatch_names_the_person_of_a_sealed_case(district: District) -> None:
     case = district.phone("an").capture(protection="sealed")["id"]
-    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般"}
+    triage = {"category": "0201", "basis": "lawful", "risk": "blue", "reason": "一般", "channel": "grid"}
     district.act("clerk", case, "triage", **triage)
     district.act("clerk", case, "admit", given_to="本人")
     with pytest.raises(NotFound):
@@ -208,7 +208,7 @@ def test_a_case_that_turns_out_to_be_about_staff_is_taken_from_them(district: Di
 
 def test_a_staff_case_that_moves_is_kept_from_the_staff_of_the_new_cell(district: District) -> None:
     case = district.phone("an").capture(involves_staff=True)
-    district.act("clerk", case["id"], "set_place", cell=NEXT)
+    district.act("clerk", case["id"], "set_place", cell=NEXT, evidence="到过现场")
     assert "cui" not in district.who_sees(case["id"])
 
 

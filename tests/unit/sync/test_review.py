@@ -28,7 +28,14 @@ def act_by_phone(district: District, who: str, case_id: str, act: str, **args: A
 def admitted(district: District, **fields: Any) -> str:
     case_id = str(district.phone("an").capture(**fields)["id"])
     district.act(
-        "clerk", case_id, "triage", category="0201", basis="lawful", risk="yellow", reason="争吵", signals=[]
+        "clerk",
+        case_id,
+        "triage",
+        category="0201",
+        basis="lawful",
+        risk="yellow",
+        reason="争吵",
+        channel="grid",
     )
     district.act("clerk", case_id, "admit")
     return case_id
@@ -100,10 +107,14 @@ def test_arguments_of_the_wrong_kind_are_refused(district: District, act: str, a
 
 
 @pytest.mark.parametrize("due", [-(10**30), 10**30, "明天"])
-def test_an_obligation_without_a_real_date_is_agreed_without_one(district: District, due: Any) -> None:
+def test_an_agreement_with_a_date_that_is_none_is_kept_and_stops_no_clock(
+    district: District, due: Any
+) -> None:
     case_id = in_mediation(district)
-    entry = {"type": "agreement", "body": {"effective_at": 10**30, "obligations": [{"no": 1, "due": due}]}}
-    assert act_by_phone(district, "mediator", case_id, "agree", entry=entry)["body"]["outcome"] == "done"
+    entry = {"type": "agreement", "body": {"obligations": [{"no": 1, "due": due}]}}
+    answer = act_by_phone(district, "mediator", case_id, "agree", entry=entry)
+    assert (answer["body"]["outcome"], answer["body"]["reason"]) == ("refused", "act_needs")
+    assert answer["body"]["args"]["entry"] == entry
     district.now += DAY
     district.tick()
 
@@ -159,7 +170,15 @@ def test_minutes_that_ride_on_a_refused_act_are_as_closed_as_minutes_are(distric
 
 def test_a_report_to_the_authorities_is_not_told_again_by_its_act(district: District) -> None:
     case_id = admitted(district)
-    answer = act_by_phone(district, "an", case_id, "report_mandatory", authority="police", ground="孩子有伤")
+    answer = act_by_phone(
+        district,
+        "an",
+        case_id,
+        "report_mandatory",
+        authority="police",
+        reported_at=district.now,
+        ground="孩子有伤",
+    )
     assert answer["body"]["outcome"] == "done"
     for who in ("bo", "secretary", "clerk"):
         assert "孩子有伤" not in str(district.phone(who).pull("entries"))
@@ -387,7 +406,7 @@ def test_an_odd_base_is_the_matter_of_its_row(district: District, base: dict[str
 @pytest.mark.parametrize("cell", ["nowhere", FIRST])
 def test_a_case_is_not_put_where_nobody_would_find_it(district: District, cell: str) -> None:
     case_id = district.phone("an").capture()["id"]
-    answer = act_by_phone(district, "clerk", case_id, "set_place", cell=cell)
+    answer = act_by_phone(district, "clerk", case_id, "set_place", cell=cell, evidence="到过现场")
     assert (answer["body"]["outcome"], answer["body"]["reason"]) == ("refused", "act_needs")
     assert district.whole("cases", case_id)["cell"] == HOME
 

@@ -25,7 +25,13 @@ def told(district: District, code: str = "warning", clock: str | None = None) ->
 def dispatched(district: District, **args: Any) -> str:
     """A case admitted and given to the justice office, nobody in particular unless named."""
     case = district.phone("an").capture()["id"]
-    triage = {"category": "0201", "basis": "lawful", "risk": "yellow", "reason": "双方对立"}
+    triage = {
+        "category": "0201",
+        "basis": "lawful",
+        "channel": "grid",
+        "risk": "yellow",
+        "reason": "双方对立",
+    }
     district.act("clerk", case, "triage", **triage)
     district.act("clerk", case, "admit", given_to="三楼住户")
     district.act("dispatcher", case, "dispatch", unit="JUSTICE", **args)
