@@ -9,8 +9,9 @@ import httpx
 from server.auth.tokens import make_command_token
 from server.clocks import wall_ms
 from server.commands import run_command
-from server.database import Database, DatabaseBusy
+from server.database import Database
 from server.keys import SystemChance, TokenKey
+from server.locks import DatabaseBusy
 from server.runtime import NotInitialised, opened
 from server.settings import Settings
 from sync.errors import SyncError

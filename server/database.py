@@ -6,7 +6,6 @@ serves or writes shares an advisory lock, which a restore wants for itself.
 """
 
 import contextlib
-import fcntl
 import os
 import re
 from collections.abc import Generator
@@ -14,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-import psycopg
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, Table, inspect, select
 from sqlalchemy.schema import CreateSchema
 
 from server import swap
 from server.clocks import wall_ms
+from server.locks import advisory_lock, file_lock
 from server.migrations.run import check_known, check_served, newest, upgrade
 from server.settings import Kind, Settings
 from sync.errors import StoreUnavailable, SyncError
@@ -29,7 +28,6 @@ from sync.tables import District
 
 _CODE = re.compile(r"[a-z0-9]{2,24}")
 _RESERVED = frozenset({"token"})  # names of other keys
-_ADVISORY = 0x77616E676765  # "wangge"
 _DISTRICT = cast("Table", District.__table__)  # type: ignore[attr-defined]
 
 
@@ -38,13 +36,6 @@ class BadDistrict(SyncError):
 
     code = "bad_district"
     status = 400
-
-
-class DatabaseBusy(SyncError):
-    """Another process of this program has the database."""
-
-    code = "database_busy"
-    status = 503
 
 
 class DistrictEntry(Struct, frozen=True):
@@ -270,40 +261,10 @@ class Database:
         Raises ``DatabaseBusy``. The file names the holder's process and, once ``announce`` was called, where it
         listens. A restore that was interrupted after all was prepared is finished first.
         """
-        with self._advisory_lock(alone=alone) if self.postgres else self._file_lock():
+        url, path = self._settings.libpq_url, self.lock_path
+        with advisory_lock(url, alone=alone) if self.postgres else file_lock(path):
             self._finish_restore()
             yield
-
-    @contextmanager
-    def _advisory_lock(self, *, alone: bool) -> Generator[None, None, None]:
-        with told_unavailable("The PostgreSQL of WANGGE_DATABASE_URL"):
-            connection = psycopg.connect(self._settings.libpq_url, autocommit=True)
-        with connection:
-            kind = "" if alone else "_shared"
-            row = connection.execute(f"select pg_try_advisory_lock{kind}({_ADVISORY})".encode()).fetchone()
-            if row is None or not row[0]:
-                raise DatabaseBusy(
-                    "A server or a command uses this database: stop them first."
-                    if alone
-                    else "A restore has this database: wait for its end."
-                )
-            yield
-
-    @contextmanager
-    def _file_lock(self) -> Generator[None, None, None]:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatabaseBusy from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-            yield
-            os.ftruncate(handle, 0)
-        finally:
-            os.close(handle)
 
     def _finish_restore(self) -> None:
         if not self.postgres:

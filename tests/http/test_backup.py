@@ -19,8 +19,9 @@ from server import restore as restores, restore_postgres, swap
 from server.auth.passwords import Hasher
 from server.backup import BadBackup, Manifest, backup, read_manifest
 from server.calling import call
-from server.database import Database, DatabaseBusy
+from server.database import Database
 from server.keys import DistrictKeys, KeyFileError, create_key_file
+from server.locks import DatabaseBusy
 from server.migrations.run import SchemaMismatch
 from server.restore import restore
 from server.runtime import initialise, opened
