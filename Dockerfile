@@ -28,7 +28,7 @@ RUN pip install --no-deps --no-build-isolation --editable . \
     && python -m compileall -q geo sync server
 COPY --from=pages /web/dist web/dist
 
-RUN useradd --system --uid 10001 --home-dir /data --create-home wangge
+RUN useradd --system --uid 10001 --home-dir /data --create-home wangge && chmod 700 /data
 USER wangge
 VOLUME /data
 EXPOSE 8000

@@ -9,9 +9,10 @@ import httpx
 from server.auth.tokens import make_command_token
 from server.clocks import wall_ms
 from server.commands import run_command
-from server.database import Database, DatabaseBusy
+from server.database import Database
 from server.keys import SystemChance, TokenKey
-from server.runtime import opened
+from server.locks import DatabaseBusy
+from server.runtime import NotInitialised, opened
 from server.settings import Settings
 from sync.errors import SyncError
 
@@ -37,8 +38,11 @@ def call(settings: Settings, command: str, **args: Any) -> Any:
     """Run a command of ``server.commands`` here, or on the server that holds the lock; raises ``SyncError``."""
     database = Database(settings)
     try:
+        if not database.exists:
+            raise NotInitialised
         try:
-            with database.lock(), opened(settings) as runtime:
+            # a district that cannot be read is what `verify` is asked about
+            with database.lock(), opened(settings, whatever_can_be=command == "verify") as runtime:
                 return run_command(runtime, command, args, f"cli:{os_user()}")
         except DatabaseBusy:
             url = database.holder_url()

@@ -21,7 +21,7 @@ from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
 from server.runtime import Runtime
-from server.verify import verify_district
+from server.verify import Verified, verify_district
 from sync.administration import (
     UnitRecord,
     activate_generation,
@@ -233,11 +233,11 @@ def _account(tx: Reader, username: str) -> Row:
 def read_units(text: str) -> list[UnitRecord]:
     """Units from CSV with the columns code, type, name, area, level, parent; raises ``Unprocessable`` with the line."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    missing = set(UNIT_COLUMNS[:-1]) - set(reader.fieldnames or ())
-    if missing:
-        raise Unprocessable(f"The first line must name the columns {', '.join(UNIT_COLUMNS)}.", line=1)
     found: list[UnitRecord] = []
     try:
+        missing = set(UNIT_COLUMNS[:-1]) - set(reader.fieldnames or ())
+        if missing:
+            raise Unprocessable(f"The first line must name the columns {', '.join(UNIT_COLUMNS)}.", line=1)
         for row in reader:
             line = reader.line_num
             values = {name: (row.get(name) or "").strip() for name in UNIT_COLUMNS}
@@ -261,7 +261,8 @@ def read_units(text: str) -> list[UnitRecord]:
                 )
             )
     except csv.Error as error:
-        raise Unprocessable(f"Line {reader.line_num}: {error}.", line=reader.line_num) from error
+        line = max(reader.line_num, 1)  # 0 while the first line is read
+        raise Unprocessable(f"Line {line}: {error}.", line=line) from error
     return found
 
 
@@ -386,8 +387,13 @@ def calendar_import(runtime: Runtime, actor: str, *, toml: str, district: str | 
 
 def verify(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
     """Check every district, or one; returns a report each."""
-    chosen = [runtime.district(district)] if district else list(runtime.districts.values())
-    return [msgspec.to_builtins(verify_district(open_.code, open_.store, open_.keys)) for open_ in chosen]
+    lost = {code: why for code, why in runtime.unreadable.items() if district in {None, code}}
+    chosen = list(runtime.districts.values())
+    if district:
+        chosen = [] if lost else [runtime.district(district)]
+    found = [verify_district(open_.code, open_.store, open_.keys) for open_ in chosen]
+    found += [Verified(code, [why]) for code, why in lost.items()]
+    return [msgspec.to_builtins(report) for report in found]
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

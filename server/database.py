@@ -1,10 +1,11 @@
 """The databases of one installation: the directory of districts, and one store a district.
 
 SQLite: a folder with ``directory.db`` and ``districts/{code}.db``. PostgreSQL: the schema ``directory`` and one schema
-``d_{code}`` a district. On SQLite one server process at a time holds ``wangge.lock``.
+``d_{code}`` a district. On SQLite one server process at a time holds ``wangge.lock``; on PostgreSQL everybody who
+serves or writes shares an advisory lock, which a restore wants for itself.
 """
 
-import fcntl
+import contextlib
 import os
 import re
 from collections.abc import Generator
@@ -13,16 +14,20 @@ from pathlib import Path
 from typing import cast
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Table, exc, inspect, select
+from sqlalchemy import Connection, Engine, Table, inspect, select
 from sqlalchemy.schema import CreateSchema
 
-from server.migrations.run import newest, upgrade
-from server.settings import Settings
-from sync.errors import SyncError
-from sync.sql_store import SqlStore, open_clock, postgres_engine, sqlite_engine
+from server import swap
+from server.clocks import wall_ms
+from server.locks import advisory_lock, file_lock
+from server.migrations.run import check_known, check_served, newest, upgrade
+from server.settings import Kind, Settings
+from sync.errors import StoreUnavailable, SyncError
+from sync.sql_store import SqlStore, open_clock, postgres_engine, sqlite_engine, told_unavailable
 from sync.tables import District
 
-_CODE = re.compile(r"^[a-z0-9]{2,24}$")
+_CODE = re.compile(r"[a-z0-9]{2,24}")
+_RESERVED = frozenset({"token"})  # names of other keys
 _DISTRICT = cast("Table", District.__table__)  # type: ignore[attr-defined]
 
 
@@ -33,13 +38,6 @@ class BadDistrict(SyncError):
     status = 400
 
 
-class DatabaseBusy(SyncError):
-    """Another process of this program has the database."""
-
-    code = "database_busy"
-    status = 503
-
-
 class DistrictEntry(Struct, frozen=True):
     """A district as the directory knows it. `state` is active or closed."""
 
@@ -48,24 +46,36 @@ class DistrictEntry(Struct, frozen=True):
     short_name: str
     state: str
     demo: bool
+    test: bool
     schema_version: str
     created_at: int
+
+    @property
+    def kind(self) -> Kind:
+        """What the district is for."""
+        if self.demo:
+            return "demo"
+        return "test" if self.test else "real"
 
 
 def check_code(code: str) -> str:
     """The code; raises ``BadDistrict`` unless it is 2 to 24 small letters and digits (it names a file or a schema)."""
-    if not _CODE.match(code):
+    if not _CODE.fullmatch(code):
         raise BadDistrict(f"A district's code is 2 to 24 small letters and digits, not {code!r}.")
+    if code in _RESERVED:
+        raise BadDistrict(f"{code!r} cannot be a district's code: another key has this name.")
     return code
 
 
 class Database:
     """Opens, lists and migrates what an installation keeps."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, prepared: bool = False) -> None:
+        """Those of `settings`; `prepared`: those that a restore prepares beside them."""
         self._settings = settings
+        self._prepared = prepared
         self.postgres = settings.postgres
-        self.folder = settings.sqlite_folder
+        self.folder = settings.sqlite_folder / swap.PREPARED if prepared else settings.sqlite_folder
         self._engine: Engine | None = None
 
     @property
@@ -77,20 +87,28 @@ class Database:
     def exists(self) -> bool:
         """Whether `init` has run here."""
         if not self.postgres:
-            return (self.folder / "directory.db").exists()
-        try:
-            with self._directory().connect() as connection:
-                return inspect(connection).has_table("district", schema="directory")
-        except exc.OperationalError as error:
-            raise SyncError("The PostgreSQL of WANGGE_DATABASE_URL cannot be reached.") from error
+            return (self.folder / "directory.db").exists() or swap.is_pending(self.folder)
+        with (
+            told_unavailable("The PostgreSQL of WANGGE_DATABASE_URL"),
+            self._directory().connect() as connection,
+        ):
+            return inspect(connection).has_table("district", schema=self.schema())
+
+    def schema(self, code: str = "") -> str:
+        """The PostgreSQL schema of a district, or of the directory."""
+        name = f"d_{check_code(code)}" if code else "directory"
+        return f"{swap.PREPARED}_{name}" if self._prepared else name
 
     def _directory(self) -> Engine:
+        if not self.postgres and swap.is_pending(self.folder):
+            raise StoreUnavailable(
+                "A restore was interrupted here when all was prepared: `wangge migrate --all` finishes it."
+            )
         if self._engine is None:
             if self.postgres:
-                self._engine = postgres_engine(self._settings.database_url, "directory")
+                self._engine = postgres_engine(self._settings.database_url, self.schema())
             else:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._engine = sqlite_engine(self.folder / "directory.db")
+                self._engine = sqlite_engine(_private(self.folder / "directory.db"))
         return self._engine
 
     def close(self) -> None:
@@ -99,32 +117,40 @@ class Database:
             self._engine.dispose()
             self._engine = None
 
-    def migrate_directory(self) -> None:
-        """Bring the directory to this program's version, making it where there is none."""
+    @property
+    def _directory_name(self) -> str:
+        return f"The schema {self.schema()}" if self.postgres else str(self.folder / "directory.db")
+
+    def migrate_directory(self, revision: str = "head") -> None:
+        """Bring the directory to this program's version or to `revision`, making it where there is none."""
         engine = self._directory()
-        if self.postgres:
-            with engine.begin() as connection:
-                connection.execute(CreateSchema("directory", if_not_exists=True))
-        upgrade(engine, "directory")
+        with told_unavailable(self._directory_name):
+            if self.postgres:
+                with engine.begin() as connection:
+                    connection.execute(CreateSchema(self.schema(), if_not_exists=True))
+            check_known(engine, "directory", self._directory_name)
+            upgrade(engine, "directory", revision)
 
     def districts(self) -> list[DistrictEntry]:
-        """Every district, by code."""
-        with self._directory().connect() as connection:
-            rows = connection.execute(select(_DISTRICT).order_by(_DISTRICT.c.code)).mappings().all()
-            found = [
-                DistrictEntry(
-                    row["code"],
-                    row["name"],
-                    row["short_name"],
-                    row["state"],
-                    bool(row["demo"]),
-                    row["schema_version"],
-                    row["created_at"],
-                )
-                for row in rows
-            ]
-            connection.rollback()
-        return found
+        """Every district, by code; raises ``SchemaMismatch`` and ``StoreUnavailable``."""
+        with told_unavailable(self._directory_name):
+            check_served(self._directory(), "directory", self._directory_name)
+            with self._directory().connect() as connection:
+                rows = connection.execute(select(_DISTRICT).order_by(_DISTRICT.c.code)).mappings().all()
+                connection.rollback()
+        return [
+            DistrictEntry(
+                row["code"],
+                row["name"],
+                row["short_name"],
+                row["state"],
+                bool(row["demo"]),
+                bool(row["test"]),
+                row["schema_version"],
+                row["created_at"],
+            )
+            for row in rows
+        ]
 
     def district(self, code: str) -> DistrictEntry:
         """One district; raises ``BadDistrict``."""
@@ -133,7 +159,9 @@ class Database:
                 return entry
         raise BadDistrict(f"There is no district {code!r}.")
 
-    def add_district(self, code: str, name: str, short_name: str, *, demo: bool, now: int) -> DistrictEntry:
+    def add_district(
+        self, code: str, name: str, short_name: str, *, demo: bool = False, test: bool = False, now: int
+    ) -> DistrictEntry:
         """Make a district's database with its tables and clock, then name it in the directory.
 
         Raises ``BadDistrict`` when the code is taken.
@@ -141,13 +169,13 @@ class Database:
         check_code(code)
         if any(entry.code == code for entry in self.districts()):
             raise BadDistrict(f"The district {code} exists already.")
+        version = self.migrate_store(code)
         store = self.open_store(code)
         try:
-            version = self._migrate_store(store)
             store.write(open_clock)
         finally:
             store.close()
-        entry = DistrictEntry(code, name, short_name, "active", demo, version, now)
+        entry = DistrictEntry(code, name, short_name, "active", demo, test, version, now)
         with self._directory_write() as connection:
             connection.execute(
                 _DISTRICT.insert(),
@@ -157,11 +185,8 @@ class Database:
 
     def migrate_district(self, code: str) -> str:
         """Bring one district to this program's version; returns the version."""
-        store = self.open_store(code)
-        try:
-            version = self._migrate_store(store)
-        finally:
-            store.close()
+        self._must_be_there(code)
+        version = self.migrate_store(code)
         with self._directory_write() as connection:
             connection.execute(
                 _DISTRICT.update().where(_DISTRICT.c.code == code).values(schema_version=version)
@@ -180,46 +205,86 @@ class Database:
                 raise
             _finish(connection, "commit", postgres=self.postgres)
 
-    def _migrate_store(self, store: SqlStore) -> str:
-        if store.schema:
-            with store.engine.begin() as connection:
-                connection.execute(CreateSchema(store.schema, if_not_exists=True))
-        upgrade(store.engine, "district")
+    def migrate_store(self, code: str, revision: str = "head") -> str:
+        """Bring a district's tables to `revision`, making them where there are none; returns the newest version."""
+        store = self.open_store(code)
+        try:
+            with told_unavailable(store.name):
+                if store.schema:
+                    with store.engine.begin() as connection:
+                        connection.execute(CreateSchema(store.schema, if_not_exists=True))
+                check_known(store.engine, "district", store.name)
+                upgrade(store.engine, "district", revision)
+        finally:
+            store.close()
         return newest("district")
 
+    def _must_be_there(self, code: str) -> None:
+        if self.postgres:
+            return
+        path = self.district_path(code)
+        if not path.is_file() or not path.stat().st_size:
+            raise StoreUnavailable(
+                f"The database {path} of the district {code} is missing or empty: restore a backup."
+            )
+
+    def open_district(self, code: str) -> SqlStore:
+        """The store of a district that is there, at a revision that is served; the caller closes it.
+
+        Raises ``StoreUnavailable`` and ``SchemaMismatch``.
+        """
+        self._must_be_there(code)
+        store = self.open_store(code)
+        try:
+            with told_unavailable(store.name):
+                check_served(store.engine, "district", store.name)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
     def open_store(self, code: str) -> SqlStore:
-        """The store of a district; the caller closes it."""
+        """The store of a district, in whatever state, a new file where there is none; the caller closes it."""
         check_code(code)
         if self.postgres:
-            return SqlStore.postgresql(self._settings.database_url, f"d_{code}")
-        return SqlStore.sqlite(self.district_path(code))
+            return SqlStore.postgresql(self._settings.database_url, self.schema(code))
+        return SqlStore.sqlite(_private(self.district_path(code)))
 
     def district_path(self, code: str) -> Path:
         """The SQLite file of a district."""
         return self.folder / "districts" / f"{check_code(code)}.db"
 
     @contextmanager
-    def lock(self) -> Generator[None, None, None]:
-        """Be the one process that writes (SQLite only); raises ``DatabaseBusy`` when another one is.
+    def lock(self, *, alone: bool = False) -> Generator[None, None, None]:
+        """Be the one process that writes (SQLite), or one of those that do; a restore is `alone` on PostgreSQL too.
 
-        The file names the holder's process and, once ``announce`` was called, where it listens.
+        Raises ``DatabaseBusy``. The file names the holder's process and, once ``announce`` was called, where it
+        listens. A restore that was interrupted after all was prepared is finished first.
         """
-        if self.postgres:
+        url, path = self._settings.libpq_url, self.lock_path
+        with advisory_lock(url, alone=alone) if self.postgres else file_lock(path):
+            self._finish_restore()
             yield
-            return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
+
+    def _finish_restore(self) -> None:
+        if not self.postgres:
+            if swap.is_pending(self.folder):
+                swap.finish(self.folder, self._settings.keys_folder)
+        elif swap.keys_are_prepared(self._settings.keys_folder):
+            # keys are prepared after the side schemas, which are renamed in one transaction: gone means done
+            prepared = Database(self._settings, prepared=True)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatabaseBusy from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-            yield
-            os.ftruncate(handle, 0)
-        finally:
-            os.close(handle)
+                with told_unavailable("The PostgreSQL of WANGGE_DATABASE_URL"):
+                    waits = prepared.has_schema()
+            finally:
+                prepared.close()
+            if not waits:
+                swap.place_keys(self._settings.keys_folder, wall_ms())
+
+    def has_schema(self) -> bool:
+        """Whether the schema of the directory is there (PostgreSQL)."""
+        with self._directory().connect() as connection:
+            return inspect(connection).has_schema(self.schema())
 
     def announce(self, url: str) -> None:
         """Write into the lock file where the server that holds it listens, for the command line to call."""
@@ -241,3 +306,12 @@ def _finish(connection: Connection, word: str, *, postgres: bool) -> None:
         connection.commit() if word == "commit" else connection.rollback()
     else:
         connection.exec_driver_sql(word)
+
+
+def _private(path: Path) -> Path:
+    """A file that is its owner's alone, in a folder that is, made where there is none."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A file that is there is not opened: to close it again would take SQLite's locks on it from this process.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    return path

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.clocks import DomainClock, wall_ms
-from server.database import BadDistrict, Database, DistrictEntry
+from server.database import BadDistrict, Database, DistrictEntry, check_code
 from server.districts import District
 from server.keys import DistrictKeys, KeyFileError, SystemChance, TokenKey, create_key_file
 from server.metrics import Metrics
+from server.migrations.run import SchemaMismatch
 from server.pokes import Hub
 from server.settings import Settings
 from sync.administration import load_calendar, load_ruleset, put_settings
 from sync.cases.catalogue import DATA
 from sync.commit import Context, Work, commit
 from sync.config import ConfigCache
-from sync.errors import SyncError
+from sync.errors import StoreUnavailable, SyncError
 
 _CALENDARS: Final = ("calendar_cn.toml", "calendar_always.toml")
 
@@ -42,25 +43,41 @@ class Runtime:
         self.hub = Hub()
         self.token_key: TokenKey | None = None
         self.districts: dict[str, District] = {}
+        self.unreadable: dict[
+            str, str
+        ] = {}  # code of a district that could not be opened: the sentence that says why
         self.is_open = False
         self.started_at = wall_ms()
         self.version = version("wangge")
         self._lock = threading.Lock()
 
-    def open(self) -> None:
-        """Open every active district; raises ``NotInitialised`` or ``KeyFileError``."""
+    def open(self, *, whatever_can_be: bool = False) -> None:
+        """Open every active district; raises ``NotInitialised``, ``KeyFileError``, or what a district raises.
+
+        `whatever_can_be` puts a district that cannot be read among the ``unreadable`` and goes on.
+        """
         if not self.database.exists:
             raise NotInitialised
         self.token_key = TokenKey.of(self.settings.keys_folder)
         self.is_open = True
         for entry in self.database.districts():
-            if entry.state == "active":
+            if entry.state != "active":
+                continue
+            try:
                 self._open_district(entry)
+            except (StoreUnavailable, SchemaMismatch) as error:
+                if not whatever_can_be:
+                    raise
+                self.unreadable[entry.code] = error.detail
 
     def _open_district(self, entry: DistrictEntry) -> District:
         keys = DistrictKeys.of(self.settings.keys_folder, entry.code)
-        district = District(entry, self.database.open_store(entry.code), keys, self.clock, self.chance)
-        district.open()
+        district = District(entry, self.database.open_district(entry.code), keys, self.clock, self.chance)
+        try:
+            district.open()
+        except BaseException:
+            district.store.close()
+            raise
         code = entry.code
         district.writer.listen(lambda head: self.hub.poke(code, head.seq))
         with self._lock:
@@ -92,22 +109,31 @@ class Runtime:
 
 
 def initialise(
-    settings: Settings, code: str, name: str, short_name: str = "", *, demo: bool = False
+    settings: Settings, code: str, name: str, short_name: str = "", *, demo: bool = False, test: bool = False
 ) -> DistrictEntry:
     """Make a new installation, or add a district to one: keys, directory, database.
 
-    A key file that is there already is kept, since it may come from a backup. Raises ``BadDistrict``.
+    A key file that is there already is kept, since it may come from a backup. Raises ``BadDistrict`` before anything
+    is written.
     """
+    check_code(code)
+    if not name.strip():
+        raise BadDistrict("A district needs a name.")
     database = Database(settings)
     try:
-        if not (settings.keys_folder / "token.key").exists():
-            create_key_file(settings.keys_folder / "token.key")
         database.migrate_directory()
-        if any(entry.code == code for entry in database.districts()):
+        entries = database.districts()
+        if any(entry.code == code for entry in entries):
             raise BadDistrict(f"The district {code} exists already.")
-        if not (settings.keys_folder / f"{code}.key").exists():
-            create_key_file(settings.keys_folder / f"{code}.key")
-        entry = database.add_district(code, name, short_name or name, demo=demo, now=wall_ms())
+        if any(entry.demo is not demo for entry in entries):
+            raise BadDistrict(
+                "A demo district has a clock that can be moved and known passwords: it shares its folder with no "
+                "other. Name another one with --data."
+            )
+        for key in ("token", code):
+            if not (settings.keys_folder / f"{key}.key").exists():
+                create_key_file(settings.keys_folder / f"{key}.key")
+        entry = database.add_district(code, name, short_name or name, demo=demo, test=test, now=wall_ms())
         _first_rules(database, settings, entry)
         return entry
     finally:
@@ -133,11 +159,11 @@ def _first_rules(database: Database, settings: Settings, entry: DistrictEntry) -
 
 
 @contextmanager
-def opened(settings: Settings) -> Generator[Runtime, None, None]:
+def opened(settings: Settings, *, whatever_can_be: bool = False) -> Generator[Runtime, None, None]:
     """A runtime for a command: opened, and closed at the end."""
     runtime = Runtime(settings)
     try:
-        runtime.open()
+        runtime.open(whatever_can_be=whatever_can_be)
         yield runtime
     finally:
         runtime.close()

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable
 
 import uvicorn
+from msgspec import Struct
 
 from server.app import create_app
 from server.logs import configure_logs
 from server.runtime import Runtime
 from server.settings import Settings
 
+_LOOPBACK = "127.0.0.1"
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  # compared, not bound
 BACKLOG = 8192  # a district's phones come back together after a restart
 STOP_SECONDS = 20
 
@@ -46,6 +49,37 @@ def listen_on(host: str, port: int) -> socket.socket:
         raise CannotListen(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
 
 
+class Doors(Struct, frozen=True):
+    """Where a server listens: `url` is told to people, `commands` to the command line."""
+
+    sockets: list[socket.socket]
+    url: str
+    commands: str
+
+
+def open_doors(settings: Settings) -> Doors:
+    """Listen where the settings say; on SQLite also on loopback, over which alone commands are taken.
+
+    Raises ``CannotListen``.
+    """
+    opened = listen_on(settings.host, settings.port)
+    port = opened.getsockname()[1]
+    if settings.loopback or settings.host == _EVERYWHERE or settings.postgres:
+        url = _url(settings.host, port)
+        return Doors([opened], url, url)
+    try:
+        inner = listen_on(_LOOPBACK, 0)
+    except CannotListen:
+        opened.close()
+        raise
+    return Doors([opened, inner], _url(settings.host, port), _url(_LOOPBACK, inner.getsockname()[1]))
+
+
+def _url(host: str, port: int) -> str:
+    host = {_EVERYWHERE: _LOOPBACK, "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _nothing_left_to_do(_: int, __: object) -> None:
     pass
 
@@ -67,16 +101,13 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
     Raises ``CannotListen``, ``DatabaseBusy``, ``NotInitialised`` or ``KeyFileError`` before anything is served.
     """
     configure_logs(settings.log_level)
-    opened = listen_on(settings.host, settings.port)
-    port = opened.getsockname()[1]
-    shown = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104  # compared, not bound
-    url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    doors = open_doors(settings)
 
     def ready(runtime: Runtime) -> None:
         settle_memory()
-        runtime.database.announce(url)
+        runtime.database.announce(doors.commands)
         if on_ready is not None:
-            on_ready(url)
+            on_ready(doors.url)
 
     app = create_app(settings, on_ready=ready)
     config = uvicorn.Config(
@@ -101,10 +132,11 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
         with runtime.database.lock():
             try:
                 runtime.open()
-                server.run(sockets=[opened])
+                server.run(sockets=doors.sockets)
             finally:
                 runtime.close()
     finally:
-        opened.close()
+        for opened in doors.sockets:
+            opened.close()
     if not server.started:
         raise CannotListen("The server did not start; the reason is in the log above.")

@@ -6,7 +6,7 @@
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from sync.sql_store import SQLITE_MINIMUM, sqlite_version
 
 PREFIX = "WANGGE_"
 Purpose = Literal["serve", "demo", "test"]
+Kind = Literal["real", "demo", "test"]  # of a district
 _LISTS = frozenset({"trusted_proxies", "allowed_hosts", "cors_origins"})
 _FLAGS = frozenset({"debug", "behind_tls_proxy"})
 _DEFAULT_SECRETS = frozenset(
@@ -62,6 +63,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def postgres(self) -> bool:
         """Whether the database is PostgreSQL."""
         return self.database_url.startswith(_POSTGRES)
+
+    @property
+    def libpq_url(self) -> str:
+        """The address of the PostgreSQL as its own library reads it."""
+        return self.database_url.replace("postgresql+psycopg://", "postgresql://")
 
     @property
     def sqlite_folder(self) -> Path:
@@ -131,13 +137,18 @@ def _from_text(name: str, raw: str) -> Any:
     return raw
 
 
-def refusals(settings: Settings, *, demo_districts: Sequence[str] = ()) -> list[str]:
-    """Reasons not to start with these settings, each a sentence that says what to change; empty when fit."""
+def refusals(settings: Settings, districts: Mapping[str, Kind] | None = None) -> list[str]:
+    """Reasons not to start with these settings, each a sentence that says what to change; empty when fit.
+
+    `districts` are those in force, by code; None before the database was looked at.
+    """
     return [
         *_network_refusals(settings),
         *_database_refusals(settings),
         *_secret_refusals(settings),
-        *_purpose_refusals(settings, demo_districts),
+        *_mode_refusals(settings),
+        *_purpose_refusals(settings),
+        *([] if districts is None else _district_refusals(settings, districts)),
     ]
 
 
@@ -220,15 +231,51 @@ def _key_file_refusals(path: Path) -> list[str]:
     return found
 
 
-def _purpose_refusals(settings: Settings, demo_districts: Sequence[str]) -> list[str]:
+def _mode_refusals(settings: Settings) -> list[str]:
+    """What other users of the machine could read or change."""
     found = []
-    if settings.purpose == "serve":
-        if settings.clock_file:
-            found.append("WANGGE_CLOCK_FILE shifts the clock; only a demo or test district may be run so.")
-        found += [
-            f"District {code} is a demo district with known passwords: run it with `wangge demo`."
-            for code in demo_districts
-        ]
+    keys = settings.keys_folder
+    if keys.is_dir() and keys.stat().st_mode & 0o077:
+        found.append(f"The folder {keys} is open to other users: chmod 700 {keys}.")
+    folders, files = [settings.folder], list[Path]()
+    if not settings.postgres:
+        databases = settings.sqlite_folder
+        folders += [databases, databases / "districts"]
+        files = [*databases.glob("directory.db*"), *databases.glob("districts/*.db*")]
+    found += [
+        f"The folder {folder} can be changed by other users: chmod go-w {folder}."
+        for folder in dict.fromkeys(folders)
+        if folder.is_dir() and folder.stat().st_mode & 0o022
+    ]
+    found += [
+        f"The database {path} is open to other users: chmod 600 {path}."
+        for path in sorted(files)
+        if path.stat().st_mode & 0o077
+    ]
+    return found
+
+
+def _purpose_refusals(settings: Settings) -> list[str]:
     if settings.purpose == "demo" and not settings.loopback:
-        found.append("A demo district signs in with one click: it is served on loopback only.")
+        return ["A demo district signs in with one click: it is served on loopback only."]
+    return []
+
+
+def _district_refusals(settings: Settings, districts: Mapping[str, Kind]) -> list[str]:
+    if settings.purpose != "serve":
+        return []
+    if not districts:
+        return ["There is no district in force here: make one with `wangge init`."]
+    found = []
+    if settings.clock_file and set(districts.values()) != {"test"}:
+        found.append("WANGGE_CLOCK_FILE shifts the clock; only a demo or test district may be run so.")
+    for code, kind in districts.items():
+        if kind == "demo":
+            found.append(
+                f"District {code} is a demo district with known passwords: run it with `wangge demo`."
+            )
+        elif kind == "test" and not settings.loopback:
+            found.append(
+                f"District {code} is for tests: it is served on this machine only (WANGGE_HOST=127.0.0.1)."
+            )
     return found

@@ -6,8 +6,8 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from sync.commit import audit_hash
-from sync.errors import KeyLost
-from sync.sql_store import SqlStore
+from sync.errors import KeyLost, StoreUnavailable
+from sync.sql_store import SqlStore, told_unavailable
 from sync.values import Keys
 
 _STEP = 5_000
@@ -36,21 +36,30 @@ _POINTERS = (
 )
 
 
-class Verified(Struct, frozen=True):
-    """What was found: `faults` are sentences, none when all is well."""
+class Verified(Struct):
+    """What was found: `faults` are sentences, none when all is well; without figures where nothing could be read."""
 
     district: str
-    head: int
-    epoch: int
-    documents: int
-    audit_records: int
-    audit_last: str  # the end of the chain, to be kept outside
     faults: list[str]
+    head: int | None = None
+    epoch: int | None = None
+    documents: int | None = None
+    audit_records: int | None = None
+    audit_last: str = ""  # the end of the chain, to be kept outside
 
 
 def verify_district(code: str, store: SqlStore, keys: Keys) -> Verified:
-    """Read everything once; changes nothing. A broken page of the file raises ``StoreUnavailable`` or is a fault."""
-    faults: list[str] = []
+    """Read everything once; changes nothing. What cannot be read, a broken page for one, is a fault."""
+    found = Verified(code, [])
+    try:
+        with told_unavailable(store.name):
+            _look_over(store, keys, found)
+    except StoreUnavailable as error:
+        found.faults.append(error.detail)
+    return found
+
+
+def _look_over(store: SqlStore, keys: Keys, found: Verified) -> None:
     with store.reader.connect() as connection:
         if store.postgres:
             connection = connection.execution_options(  # noqa: PLW2901
@@ -60,6 +69,7 @@ def verify_district(code: str, store: SqlStore, keys: Keys) -> Verified:
         else:
             connection.exec_driver_sql("begin")
         try:
+            faults = found.faults
             if not store.postgres:
                 faults += _file_faults(connection)
             faults += _pointer_faults(connection)
@@ -67,14 +77,16 @@ def verify_district(code: str, store: SqlStore, keys: Keys) -> Verified:
             records, last, broken = _chain(connection, postgres=store.postgres)
             faults += broken
             faults += _key_faults(connection, keys)
-            clock = connection.exec_driver_sql("select seq, epoch from clock where id = 1").one()
-            documents = connection.exec_driver_sql("select count(*) from document").scalar_one()
+            found.head, found.epoch = connection.exec_driver_sql(
+                "select seq, epoch from clock where id = 1"
+            ).one()
+            found.audit_records, found.audit_last = records, last.hex()
+            found.documents = connection.exec_driver_sql("select count(*) from document").scalar_one()
         finally:
             if store.postgres:
                 connection.rollback()
             else:
                 connection.exec_driver_sql("rollback")
-    return Verified(code, clock[0], clock[1], documents, records, last.hex(), faults)
 
 
 def _file_faults(connection: Connection) -> Iterator[str]:

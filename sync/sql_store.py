@@ -116,6 +116,35 @@ def postgres_engine(url: str, schema: str) -> Engine:
     return engine
 
 
+_DATABASE = (exc.DatabaseError, pysqlite3.DatabaseError)
+
+
+def _tell_damage(error: Exception, name: str) -> None:
+    # SQLite has no class of its own for a broken page or a file that is none of its own: it is the bare base class.
+    driver = error.orig if isinstance(error, exc.DBAPIError) else error
+    if type(driver) is pysqlite3.DatabaseError:
+        raise StoreUnavailable(
+            f"{name} is damaged or is no database ({driver}): keep the file and restore a backup."
+        ) from error
+
+
+@contextmanager
+def told_unavailable(name: str) -> Generator[None, None, None]:
+    """Say ``StoreUnavailable`` where the database behind `name` cannot be reached, is full, or is damaged."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(f"{name} cannot be read: {_first_line(error)}") from error
+    except _DATABASE as error:
+        _tell_damage(error, name)
+        raise
+
+
+def _first_line(error: Exception) -> str:
+    driver = error.orig if isinstance(error, exc.DBAPIError) else error
+    return str(driver).partition("\n")[0]
+
+
 # Statements go to the driver itself: what SQLAlchemy puts around each costs more than SQLite needs to answer it.
 _UNAVAILABLE = (exc.OperationalError, exc.TimeoutError, pysqlite3.OperationalError, psycopg.OperationalError)
 
@@ -133,18 +162,21 @@ def _lent(engine: Engine) -> Generator[Any, None, None]:
 class SqlStore:
     """One district in one SQLite file or one PostgreSQL schema."""
 
-    def __init__(self, engine: Engine, *, reader: Engine | None = None, schema: str | None = None) -> None:
-        """Read through `reader` where given (SQLite: connections that cannot write)."""
+    def __init__(
+        self, engine: Engine, *, reader: Engine | None = None, schema: str | None = None, name: str = ""
+    ) -> None:
+        """Read through `reader` where given (SQLite: connections that cannot write); `name` is for errors."""
         self.engine = engine
         self.reader = reader or engine
         self.schema = schema
+        self.name = name or schema or "The database"
         self.postgres = engine.dialect.name == "postgresql"
 
     @classmethod
     def sqlite(cls, path: Path) -> "SqlStore":
         """The store in the SQLite file `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(sqlite_engine(path), reader=sqlite_engine(path, readonly=True))
+        return cls(sqlite_engine(path), reader=sqlite_engine(path, readonly=True), name=path.name)
 
     @classmethod
     def postgresql(cls, url: str, schema: str) -> "SqlStore":
@@ -180,6 +212,9 @@ class SqlStore:
                         driver.execute("rollback")
         except _UNAVAILABLE as error:
             raise StoreUnavailable from error
+        except _DATABASE as error:
+            _tell_damage(error, self.name)
+            raise
 
     def write(self, work: Callable[["SqlTx"], T]) -> T:
         """One transaction; the clock row is locked before anything is read."""
@@ -199,6 +234,9 @@ class SqlStore:
                 return result
         except _UNAVAILABLE as error:
             raise StoreUnavailable from error
+        except _DATABASE as error:
+            _tell_damage(error, self.name)
+            raise
 
     def close(self) -> None:
         """Give back every connection."""
@@ -231,6 +269,8 @@ def _told(error: Exception, sql: str) -> exc.DBAPIError:
         return exc.OperationalError(sql, None, error)
     if isinstance(error, pysqlite3.IntegrityError | psycopg.IntegrityError):
         return exc.IntegrityError(sql, None, error)
+    if type(error) is pysqlite3.DatabaseError:
+        return exc.DatabaseError(sql, None, error)
     return exc.DBAPIError(sql, None, error)
 
 

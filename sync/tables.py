@@ -496,5 +496,6 @@ class District(DirectoryRow, table=True):
     short_name: str = _text()
     state: str = _text("active")
     demo: bool = Field(default=False)
+    test: bool = Field(default=False)
     schema_version: str = _text()
     created_at: int = _big()

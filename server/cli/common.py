@@ -41,6 +41,11 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(error.detail or error.code) from error
         except (KeyFileError, CannotListen) as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # whoever read along has gone, which click knows how to end
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}.") from error
 
     return wrapped
 

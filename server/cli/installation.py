@@ -21,7 +21,9 @@ from server.cli.common import (
 @click.argument("code")
 @click.argument("name")
 @click.option("--short-name", default="", help="For headings; the name where left out.")
-@click.option("--test", is_flag=True, help="A district for tests: `serve` refuses it.")
+@click.option(
+    "--test", is_flag=True, help="A district for tests: for this machine only, and its clock may be moved."
+)
 @data_option
 @reported
 def init(code: str, name: str, short_name: str, test: bool, data: str | None) -> None:
@@ -29,7 +31,7 @@ def init(code: str, name: str, short_name: str, test: bool, data: str | None) ->
     from server.runtime import initialise
 
     settings = settings_for(data=data)
-    entry = initialise(settings, code, name, short_name, demo=test)
+    entry = initialise(settings, code, name, short_name, test=test)
     click.echo(f"District {entry.code} {entry.name} is ready in {settings.data}.")
     click.echo(
         f"Keep a copy of {settings.keys_folder} apart from the backups: without it they cannot be read."
@@ -84,16 +86,14 @@ def backup_command(target: Path, with_keys: bool, data: str | None) -> None:
 
 @main.command(name="restore")
 @click.argument("source", type=FILE)
-@click.option(
-    "--force", is_flag=True, help="Replace what is there; on SQLite it is kept beside under a new name."
-)
+@click.option("--force", is_flag=True, help="Replace what is there; it is kept beside under a new name.")
 @data_option
 @reported
 def restore_command(source: Path, force: bool, data: str | None) -> None:
     """Put a backup back and open a new epoch, so that phones hand in again what it does not hold."""
-    from server import backup
+    from server.restore import restore
 
-    epochs = backup.restore(settings_for(data=data), source, force=force, progress=_progress)
+    epochs = restore(settings_for(data=data), source, force=force, progress=_progress)
     for code, epoch in epochs.items():
         click.echo(f"{code}: restored, epoch {epoch}")
 
@@ -110,10 +110,14 @@ def verify_command(district: str | None, data: str | None) -> None:
     """Check the file, the references, the clock, the audit chain and the keys of each district."""
     bad = False
     for report in call_district("verify", data, district=district):
-        click.echo(
-            f"{report['district']}: number {report['head']}, epoch {report['epoch']}, {report['documents']} documents, "
-            f"{report['audit_records']} audit records, chain ends {report['audit_last'] or '-'}"
-        )
+        if report["documents"] is None:
+            click.echo(f"{report['district']}: cannot be read")
+        else:
+            click.echo(
+                f"{report['district']}: number {report['head']}, epoch {report['epoch']}, "
+                f"{report['documents']} documents, {report['audit_records']} audit records, "
+                f"chain ends {report['audit_last'] or '-'}"
+            )
         for fault in report["faults"]:
             bad = True
             echo_fault(fault)

@@ -113,7 +113,7 @@ def cells_import(
 
 
 @cells.command(name="activate")
-@click.argument("generation", type=int)
+@click.argument("generation", type=click.IntRange(0, 2**31 - 1))
 @district_option
 @data_option
 @reported
@@ -124,7 +124,7 @@ def cells_activate(generation: int, district: str | None, data: str | None) -> N
 
 
 @cells.command(name="preview")
-@click.argument("generation", type=int)
+@click.argument("generation", type=click.IntRange(0, 2**31 - 1))
 @district_option
 @data_option
 @reported

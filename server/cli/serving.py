@@ -1,6 +1,7 @@
 """`wangge serve` and `wangge demo`."""
 
 import sys
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -8,13 +9,13 @@ import msgspec
 from server.cli.common import UNSAFE, data_option, found_later, main, reported, settings_for
 from server.settings import refusals
 
+_CLOCK_HELP = "File that shifts the time of cases (WANGGE_CLOCK_FILE); for demo and test districts only."
+
 
 @main.command()
 @click.option("--host", help="Address to listen on (WANGGE_HOST, 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (WANGGE_PORT, 8000).")
-@click.option(
-    "--clock-file", help="Refused here: only demo and test districts have a clock that can be moved."
-)
+@click.option("--clock-file", help=_CLOCK_HELP)
 @data_option
 @reported
 def serve(host: str | None, port: int | None, clock_file: str | None, data: str | None) -> None:
@@ -24,43 +25,43 @@ def serve(host: str | None, port: int | None, clock_file: str | None, data: str 
     from server.serve import run_server
 
     settings = settings_for(host=host, port=port, data=data, clock_file=clock_file)
-    reasons = refusals(settings)
-    if not reasons:
-        database = Database(settings)
-        try:
-            if not database.exists:
-                raise NotInitialised
+    _end_if(refusals(settings))
+    database = Database(settings)
+    try:
+        if not database.exists:
+            raise NotInitialised
+        with database.lock():  # whoever has it finishes a restore that was interrupted
             entries = database.districts()
-        finally:
-            database.close()
-        reasons = refusals(settings, demo_districts=[entry.code for entry in entries if entry.demo])
-    if reasons:
-        for reason in reasons:
-            click.echo(f"refused: {reason}", err=True)
-        sys.exit(UNSAFE)
+    finally:
+        database.close()
+    _end_if(refusals(settings, {entry.code: entry.kind for entry in entries if entry.state == "active"}))
     run_server(settings, on_ready=lambda url: click.echo(f"wangge is serving at {url}"))
+
+
+def _end_if(reasons: Sequence[str]) -> None:
+    for reason in reasons:
+        click.echo(f"refused: {reason}", err=True)
+    if reasons:
+        sys.exit(UNSAFE)
 
 
 @main.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (WANGGE_PORT, 8000).")
 @click.option("--prepare-only", is_flag=True, help="Prepare the demo district and end.")
+@click.option("--clock-file", help=f"{_CLOCK_HELP} clock.json in the data folder where left out.")
 @data_option
 @reported
-def demo(port: int | None, prepare_only: bool, data: str | None) -> None:
+def demo(port: int | None, prepare_only: bool, clock_file: str | None, data: str | None) -> None:
     """Prepare the demo district where there is none, then serve it on this machine."""
     from server.serve import run_server
 
-    settings = settings_for("demo", port=port, data=data)
+    settings = settings_for("demo", port=port, data=data, clock_file=clock_file)
     settings = msgspec.structs.replace(
         settings, host="127.0.0.1", clock_file=settings.clock_file or str(settings.folder / "clock.json")
     )
     prepare = found_later("server.demo.prepare", "prepare")
     prepare(settings)
-    reasons = refusals(settings)
-    if reasons:
-        for reason in reasons:
-            click.echo(f"refused: {reason}", err=True)
-        sys.exit(UNSAFE)
+    _end_if(refusals(settings))
     if prepare_only:
         click.echo(f"The demo district is ready in {settings.data}.")
         return

@@ -61,7 +61,8 @@ def prepare(settings: Settings, *, scale: float = 1.0, say: Say | None = None) -
     folder = settings.folder
     beside = folder / "preparing"
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside.mkdir(mode=0o700)
     if settings.keys_folder.is_dir():
         shutil.copytree(settings.keys_folder, beside / "keys")
     _make(msgspec.structs.replace(settings, data=str(beside)), scale, tell)
@@ -85,9 +86,16 @@ def _ready(settings: Settings) -> bool:
         entries = database.districts()
     finally:
         database.close()
-    if not any(entry.demo and entry.code == DISTRICT for entry in entries):
+    others = [entry.code for entry in entries if not entry.demo]
+    if others or all(entry.code != DISTRICT for entry in entries):
         raise Conflict(
-            f"{settings.data} holds a real installation: give the demo a folder of its own (DATA=…)."
+            f"{settings.data} holds {f'the district {others[0]}' if others else 'something else'}: "
+            "give the demo a folder of its own (DATA=…)."
+        )
+    if not (settings.folder / ACCOUNTS_FILE).is_file():
+        raise Conflict(
+            f"{settings.folder / ACCOUNTS_FILE} is not there: nobody could sign in. "
+            "Give the demo another folder (DATA=…), or remove this one to have it made again."
         )
     return True
 

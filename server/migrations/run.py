@@ -9,11 +9,23 @@ from typing import Literal
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from sync.errors import SyncError
+
 Tree = Literal["directory", "district"]
+# How many of the newest revisions are served: a district may be one behind while others are brought up.
+_SERVED: dict[Tree, int] = {"directory": 1, "district": 2}
 _HERE = Path(__file__).parent
+
+
+class SchemaMismatch(SyncError):
+    """The database is at a revision that this program does not serve."""
+
+    code = "schema_mismatch"
+    status = 503
 
 
 def config_of(tree: Tree, connection: Connection | None = None) -> Config:
@@ -25,12 +37,44 @@ def config_of(tree: Tree, connection: Connection | None = None) -> Config:
     return config
 
 
+def revisions(tree: Tree) -> list[str]:
+    """Every revision that this program knows, the newest first."""
+    found = [script.revision for script in ScriptDirectory.from_config(config_of(tree)).walk_revisions()]
+    if not found:
+        raise LookupError(f"The migrations of {tree} are missing.")
+    return found
+
+
 def newest(tree: Tree) -> str:
     """The newest revision that this program knows."""
-    head = ScriptDirectory.from_config(config_of(tree)).get_current_head()
-    if head is None:
-        raise LookupError(f"The migrations of {tree} are missing.")
-    return head
+    return revisions(tree)[0]
+
+
+def revision_of(engine: Engine) -> str:
+    """The revision that the database behind `engine` is at; "" where none was ever run."""
+    with engine.connect() as connection:
+        return ", ".join(MigrationContext.configure(connection).get_current_heads())
+
+
+def check_known(engine: Engine, tree: Tree, name: str) -> str:
+    """The revision of the database called `name`; raises ``SchemaMismatch`` when a newer program has made it."""
+    found = revision_of(engine)
+    if found and found not in revisions(tree):
+        raise SchemaMismatch(
+            f"{name} is at revision {found}, which this program does not know: use the program that made it, "
+            "or a newer one."
+        )
+    return found
+
+
+def check_served(engine: Engine, tree: Tree, name: str) -> None:
+    """Raise ``SchemaMismatch`` unless the database called `name` is at a revision that this program serves."""
+    found = check_known(engine, tree, name)
+    if found not in revisions(tree)[: _SERVED[tree]]:
+        raise SchemaMismatch(
+            f"{name} is at revision {found or 'none'}, and this program is made for {newest(tree)}: "
+            "run `wangge migrate --all`."
+        )
 
 
 def upgrade(engine: Engine, tree: Tree, revision: str = "head") -> None:

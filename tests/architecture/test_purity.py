@@ -96,7 +96,7 @@ def test_nothing_writes_past_the_one_door() -> None:
         for _, name in calls(tree(path))
         if name in {"store.write", "self.store.write", "district.store.write"}
     }
-    assert writers <= {"sync/commit.py", "server/database.py", "server/backup.py"}
+    assert writers <= {"sync/commit.py", "server/database.py", "server/restore.py"}
 
 
 def test_no_row_is_ever_deleted() -> None:

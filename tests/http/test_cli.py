@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import pysqlite3
 import pytest
 from click.testing import CliRunner
 
 from server.cli import main
+from server.database import Database
+from server.runtime import initialise
+from server.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from click.testing import Result
-
-    from server.settings import Settings
 
 UNITS = (
     "code,type,name,area,level,parent\n"
@@ -119,6 +121,8 @@ def test_people_are_added_granted_and_closed(line: Line, tmp_path: Path) -> None
         (("units", "import", "/nowhere.csv"), "", 2, "/nowhere.csv"),
         (("cells", "activate", "7"), "", 1, "7"),
         (("cells", "activate", "x"), "", 2, "integer"),
+        (("cells", "activate", "99999999999999999999999"), "", 2, "range"),
+        (("cells", "preview", "99999999999999999999999"), "", 2, "range"),
         (("restore", "/etc/hostname"), "", 1, "cannot be read"),
         (("migrate",), "", 2, "--all"),
         (("nonsense",), "", 2, "nonsense"),
@@ -144,6 +148,8 @@ def test_bad_input_ends_with_a_sentence_and_changes_nothing(
         (UNITS + "C,department,x,990101,3,\n", "stands twice"),
         (UNITS + "D,department,x,990101,3,,,\n", "too many columns"),
         (UNITS + 'D,"department', "Line"),
+        ('"code,type', "Line"),
+        ("c" * 200_000 + "," + UNITS, "Line 1"),
     ],
 )
 def test_a_list_of_units_with_one_bad_line_is_refused_as_a_whole(
@@ -167,9 +173,199 @@ def test_an_unsafe_server_says_why_and_ends_with_2(
 ) -> None:
     assert "clock" in line.run("serve", "--clock-file", "c.json", code=2).output
     assert "WANGGE_ALLOWED_HOSTS" in line.run("serve", "--host", EVERYWHERE, code=2).output
-    test_line = Line(str(tmp_path / "demo"), monkeypatch)
-    test_line.run("init", "990109", "演示", "--test")
-    assert "990109 is a demo district" in test_line.run("serve", code=2).output
+
+
+def test_a_test_district_is_served_with_a_clock_that_can_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("server.serve.run_server", lambda settings, **_: served.append(settings))
+    line = Line(str(tmp_path / "test"), monkeypatch)
+    line.run("init", "990109", "试验区", "--test")
+    line.run("serve", "--clock-file", "c.json")
+    assert [settings.clock_file for settings in served] == ["c.json"]
+    assert "990109" in line.run("demo", code=1).output
+
+
+def test_a_demo_shares_its_folder_with_no_other_district(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.demo.district import DISTRICT
+
+    folder = tmp_path / "demo"
+    line = Line(str(folder), monkeypatch)
+    initialise(Settings(data=str(folder), purpose="demo"), DISTRICT, "演示区", demo=True)
+    for words in (("init", "990101", "真区"), ("init", "990101", "试验区", "--test")):
+        assert "demo district" in line.run(*words, code=1).output
+    assert "demo-accounts.json" in line.run("demo", "--prepare-only", code=1).output
+    (folder / "demo-accounts.json").write_text("[]")
+    line.run("demo", "--prepare-only", "--clock-file", str(tmp_path / "c.json"))
+    database = Database(Settings(data=str(folder)))
+    database.add_district("990101", "真区", "真", now=7)
+    database.close()
+    assert "the district 990101" in line.run("demo", "--prepare-only", code=1).output
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "said"),
+    [
+        ("../../oops", "区", "small letters"),
+        ("41\n", "区", "small letters"),
+        ("token", "区", "another key"),
+        ("990101", " ", "needs a name"),
+        ("BAD", "区", "small letters"),
+    ],
+)
+def test_a_district_that_cannot_be_made_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, name: str, said: str
+) -> None:
+    line = Line(str(tmp_path / "a" / "b"), monkeypatch)
+    assert said in line.run("init", code, name, code=1).output
+    assert list(tmp_path.iterdir()) == []
+    assert "wangge init" in line.run("serve", code=1).output
+
+
+def test_without_a_district_in_force_nothing_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(Settings(data=str(tmp_path)))
+    database.migrate_directory()
+    database.close()
+    assert "wangge init" in Line(str(tmp_path), monkeypatch).run("serve", code=2).output
+
+
+def test_what_init_makes_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("server.serve.run_server", lambda settings, **_: served.append(settings))
+    line = Line(str(tmp_path / "new"), monkeypatch)
+    line.run("init", "990101", "某区")
+    line.run("serve")
+    assert served
+    for path in (tmp_path / "new" / "keys", tmp_path / "new" / "districts", tmp_path / "new"):
+        path.chmod(0o777)
+        assert "chmod" in line.run("serve", code=2).output
+        path.chmod(0o700)
+
+
+def test_what_the_system_refuses_is_told_in_a_sentence(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    for words in (
+        ("init", "990102", "区", "--data", str(file)),
+        ("export-contract", str(file)),
+        ("backup", str(file / "b.zip")),
+        ("backup", "/proc/b.zip"),
+    ):
+        assert str(words[-1]).split("/b")[0] in line.run(*words, code=1).output
+
+    def nothing(*_: Any, **__: Any) -> None:
+        raise AssertionError("the work was begun")
+
+    monkeypatch.setattr("server.backup._write", nothing)
+    assert "exists already" in line.run("backup", str(file), code=1).output
+
+
+def test_looking_into_a_folder_that_is_not_there_does_not_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(str(tmp_path / "nowhere"), monkeypatch)
+    assert "wangge init" in line.run("users", "list", code=1).output
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- databases that cannot be used -----------------------------------------------------------------------------------
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"no database at all, " * 500)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 77])
+
+
+def broken_pages(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    for page in range(1, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 512] = b"\xff" * 512
+    path.write_bytes(content)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+COMMANDS = (("users", "list"), ("serve",), ("backup", "b.zip"), ("migrate", "--all"), ("verify",))
+
+
+@pytest.mark.parametrize("harm", [garbage, cut, broken_pages, emptied, removed])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_district_that_cannot_be_read_is_named(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], harm: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    owners_alone(tmp_path / "data")
+    harm(tmp_path / "data" / "districts" / "990101.db")
+    assert "990101.db" in line.run(*words, code=1).output
+    assert not (tmp_path / "b.zip").exists()
+
+
+@pytest.mark.parametrize("harm", [garbage, cut, emptied])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_directory_that_cannot_be_read_is_named(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], harm: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    owners_alone(tmp_path / "data")
+    harm(tmp_path / "data" / "directory.db")
+    if harm is emptied and words[0] == "migrate":
+        line.run(*words)
+    else:
+        assert "directory.db" in line.run(*words, code=1).output
+
+
+def test_one_damaged_district_does_not_keep_the_others_from_being_looked_over(
+    line: Line, tmp_path: Path
+) -> None:
+    line.run("init", "990102", "西区")
+    garbage(tmp_path / "data" / "districts" / "990101.db")
+    said = line.run("verify", code=1).output
+    assert "990101: cannot be read" in said
+    assert "990102: number" in said
+    assert "990101.db" in line.run("verify", "--district", "990101", code=1).output
+    line.run("verify", "--district", "990102")
+
+
+def owners_alone(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def at_revision(path: Path, revision: str | None) -> None:
+    with contextlib.closing(pysqlite3.connect(str(path))) as connection:
+        connection.execute("delete from alembic_version")
+        if revision:
+            connection.execute("insert into alembic_version values (?)", (revision,))
+        connection.commit()
+
+
+@pytest.mark.parametrize("name", ["directory.db", "districts/990101.db"])
+def test_a_database_at_another_version_is_not_served(line: Line, tmp_path: Path, name: str) -> None:
+    owners_alone(tmp_path / "data")
+    at_revision(tmp_path / "data" / name, "0099")
+    for words in (("users", "list"), ("serve",), ("migrate", "--all")):
+        said = line.run(*words, code=1).output
+        assert Path(name).name in said
+        assert "0099" in said
+    at_revision(tmp_path / "data" / name, None)
+    for words in (("users", "list"), ("serve",)):
+        assert "wangge migrate" in line.run(*words, code=1).output
 
 
 def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) -> None:

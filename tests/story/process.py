@@ -37,7 +37,7 @@ class ServerProcess:
         self.settings = Settings(
             data=str(folder), database_url=database_url, clock_file=str(self.clock_file), purpose="test"
         )
-        initialise(self.settings, code, name, short_name, demo=True)
+        initialise(self.settings, code, name, short_name, test=True)
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / "server.log"

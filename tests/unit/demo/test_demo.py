@@ -210,7 +210,7 @@ def test_the_next_edition_of_the_cells_is_a_draft_beside_the_one_in_force(seen: 
 
 def test_the_district_is_marked_as_a_demo_and_serve_refuses_it(seen: Seen) -> None:
     assert seen.demo
-    assert any("demo" in reason for reason in refusals(Settings(), demo_districts=[DISTRICT]))
+    assert any("demo" in reason for reason in refusals(Settings(), {DISTRICT: "demo"}))
 
 
 def test_nothing_in_the_database_points_nowhere_and_the_audit_chain_holds(seen: Seen) -> None:

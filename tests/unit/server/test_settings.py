@@ -8,7 +8,7 @@ import pytest
 
 from server import settings as module
 from server.keys import create_key_file
-from server.settings import BadSettings, Settings, load_settings, refusals
+from server.settings import BadSettings, Kind, Settings, load_settings, refusals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,6 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "a short metrics token": {"metrics_token": "abc"},
     "a default metrics token": {"metrics_token": "changeme"},
     "a metrics token of one letter": {"metrics_token": "a" * 40},
-    "a shifted clock": {"clock_file": "clock.json"},
     "an unknown database": {"database_url": "mysql://x"},
     "a port that is none": {"port": 70_000},
     "a demo for everybody": {"purpose": "demo", "host": EVERYWHERE},
@@ -90,11 +89,36 @@ def test_a_safe_configuration_is_not(tmp_path: Path) -> None:
 
 
 def test_a_demo_district_is_not_served_for_real_use(tmp_path: Path) -> None:
-    assert "990101" in refusals(Settings(data=str(tmp_path)), demo_districts=["990101"])[0]
-    assert (
-        refusals(Settings(data=str(tmp_path), purpose="demo", clock_file="c"), demo_districts=["990101"])
-        == []
-    )
+    assert "990101" in refusals(Settings(data=str(tmp_path)), {"990101": "demo"})[0]
+    assert refusals(Settings(data=str(tmp_path), purpose="demo", clock_file="c"), {"990101": "demo"}) == []
+
+
+BEHIND_A_PROXY: dict[str, Any] = {
+    "host": EVERYWHERE,
+    "allowed_hosts": ("a.example",),
+    "behind_tls_proxy": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("districts", "values", "word"),
+    [
+        ({"990101": "real"}, {"clock_file": "c"}, "clock"),
+        ({"990101": "test", "990102": "real"}, {"clock_file": "c"}, "clock"),
+        ({"990101": "test"}, BEHIND_A_PROXY, "for tests"),
+        ({}, {}, "wangge init"),
+    ],
+)
+def test_a_clock_is_shifted_for_test_districts_alone_and_on_this_machine_alone(
+    tmp_path: Path, districts: dict[str, Kind], values: dict[str, Any], word: str
+) -> None:
+    [reason] = refusals(Settings(data=str(tmp_path), **values), districts)
+    assert word in reason
+
+
+def test_a_test_district_is_served_on_this_machine_with_its_clock(tmp_path: Path) -> None:
+    assert refusals(Settings(data=str(tmp_path), clock_file="c"), {"990101": "test"}) == []
+    assert refusals(Settings(data=str(tmp_path)), {"990101": "test", "990102": "real"}) == []
 
 
 @pytest.mark.parametrize(
@@ -115,6 +139,33 @@ def test_a_key_file_that_is_open_weak_or_broken_is_refused(
     path.write_text(content)
     path.chmod(mode)
     assert any(word in reason for reason in refusals(Settings(data=str(tmp_path))))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "word"),
+    [
+        ("", 0o777, "chmod go-w"),
+        ("", 0o720, "chmod go-w"),
+        ("keys", 0o777, "chmod 700"),
+        ("keys", 0o710, "chmod 700"),
+        ("districts", 0o777, "chmod go-w"),
+        ("directory.db", 0o666, "chmod 600"),
+        ("districts/990101.db", 0o640, "chmod 600"),
+        ("districts/990101.db-wal", 0o604, "chmod 600"),
+    ],
+)
+def test_what_other_users_could_read_or_change_is_refused_with_the_command_that_mends_it(
+    tmp_path: Path, name: str, mode: int, word: str
+) -> None:
+    settings = Settings(data=str(tmp_path))
+    create_key_file(tmp_path / "keys" / "token.key")
+    (tmp_path / "districts").mkdir()
+    for file in ("directory.db", "districts/990101.db", "districts/990101.db-wal"):
+        (tmp_path / file).touch(0o600)
+    assert refusals(settings) == []
+    (tmp_path / name).chmod(mode)
+    [reason] = refusals(settings)
+    assert f"{word} {tmp_path / name}" in reason
 
 
 def test_a_sqlite_that_can_damage_its_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
