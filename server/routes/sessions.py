@@ -15,12 +15,13 @@ from server.clocks import wall_ms
 from server.districts import District
 from server.errors import AccountLocked, CredentialsRefused, DistrictRequired, SessionEnded, TooManyRequests
 from server.runtime import Runtime
+from sync.administration import USERNAME_MAX
 from sync.commit import Context
 from sync.errors import NotFound, Unprocessable
 from sync.store import Tx
 
 HttpRequest = Request[Any, Any, Any]
-_USERNAME_MAX, _PASSWORD_MAX, _DEVICE_MAX = 64, 256, 64
+_PASSWORD_MAX, _DEVICE_MAX = 256, 64
 
 
 class DeviceBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,7 +132,7 @@ async def _count_failure(district: District, account_pk: int, device_pk: int | N
 def _check_lengths(data: SignInBody) -> None:
     device = data.device.id or ""
     too_long = (
-        len(data.username) > _USERNAME_MAX or len(data.password) > _PASSWORD_MAX or len(device) > _DEVICE_MAX
+        len(data.username) > USERNAME_MAX or len(data.password) > _PASSWORD_MAX or len(device) > _DEVICE_MAX
     )
     if too_long or not data.username or not data.password:
         raise CredentialsRefused

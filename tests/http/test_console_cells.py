@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.http.town import CELLS, Town, layer_geojson, middle_of, new_id
@@ -55,6 +56,30 @@ def test_the_fields_of_a_file_may_have_other_names(town: Town) -> None:
     body = layer_geojson().replace(b'"code"', b'"GRIDCODE"').replace(b'"name"', b'"MC"')
     assert add(town, body, crs="wgs84").json()["code"] == "layer_refused"
     assert add(town, body, crs="wgs84", code_field="GRIDCODE", name_field="MC").status_code == 201
+
+
+def test_a_file_that_is_no_layer_for_this_district_is_refused_with_the_reason(town: Town) -> None:
+    body = layer_geojson()
+    named = {"type": "name", "properties": {"name": "EPSG:4490"}}
+    assert (
+        add(
+            town, layer_geojson().replace(b'"type"', f'"crs": {json.dumps(named)}, "type"'.encode(), 1)
+        ).status_code
+        == 201
+    )
+    for wrong, params, code in (
+        (body.replace(b"112.4,", b"1" + b"0" * 400 + b","), {"crs": "wgs84"}, "coordinates_malformed"),
+        (body.replace(b'"code":', b'"code": "1", "code":'), {"crs": "wgs84"}, "json_duplicate_key"),
+        (body.replace(b'{"type"', b'{"crs": "EPSG:3857", "type"', 1), {"crs": "wgs84"}, "crs_unknown"),
+        (body.replace(b"34.6", b"35.6"), {"crs": "wgs84"}, "layer_elsewhere"),
+        (layer_geojson(name="甲\x00"), {"crs": "wgs84"}, "name_not_allowed"),
+        (body, {"crs": "gcj02"}, "crs_suspected"),
+        (body, {}, "crs_missing"),
+    ):
+        answer = add(town, wrong, **params)
+        assert (answer.status_code, answer.json()["code"]) == (422, "layer_refused"), answer.text
+        assert code in {fault["code"] for fault in answer.json()["report"]["faults"]}
+    assert add(town, body, crs="wgs84", code_feild="GRIDCODE").json()["code"] == "bad_request"
 
 
 def test_only_the_administrator_brings_a_layer(town: Town) -> None:
