@@ -17,7 +17,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from server import strict_json
 from server.auth.guards import provide_caller, require_access
-from server.auth.lockout import AddressLimit, Phantoms
+from server.auth.lockout import AddressLimit, Phantoms, Tries
 from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
 from server.jobs import schedule
@@ -99,6 +99,7 @@ def create_app(
                 "known_tokens": KnownTokens(),
                 "used_commands": {},
                 "phantoms": Phantoms(),
+                "tries": Tries(),
                 "address_limit": AddressLimit(),
                 "pages": read_pages(PAGES_FOLDER),
             }

@@ -43,13 +43,14 @@ class Standing(Struct, frozen=True):
     account: Row | None
     device: Row | None
     locked_until: int
+    failures: int
 
 
 def standing(reader: Reader, username: str, device_id: str | None) -> Standing:
     """The account of `username`, and its device when that is enrolled; with the lock that counts for this device."""
     accounts = reader.find("account", {"username": username}, limit=1)
     if not accounts:
-        return Standing(None, None, 0)
+        return Standing(None, None, 0, 0)
     account = accounts[0]
     devices = (
         reader.find("device", {"id": device_id, "user_pk": account["pk"], "revoked_at": None}, limit=1)
@@ -57,8 +58,8 @@ def standing(reader: Reader, username: str, device_id: str | None) -> Standing:
         else []
     )
     device = devices[0] if devices else None
-    until = (device["locked_until"] or 0) if device else account["locked_until"]
-    return Standing(account, device, until)
+    counted = device or account
+    return Standing(account, device, counted["locked_until"] or 0, counted["failed"] or 0)
 
 
 def record_failure(tx: Tx, context: Context, account_pk: int, device_pk: int | None) -> int:
