@@ -54,6 +54,20 @@ def callers_of(connection: Connection, district: str) -> Callers:
     return found
 
 
+def session_changed(connection: Connection, district: str, *, user_pk: int | None = None) -> None:
+    """Something may have ended sessions: whoever calls, and whoever has a stream open, is asked about at once (ES5).
+
+    `user_pk` is the one user whom it concerns, None everybody.
+    """
+    callers, hub = callers_of(connection, district), runtime_of(connection).hub
+    if user_pk is None:
+        callers.forget_all()
+        hub.poke(district, 0, ())
+    else:
+        callers.forget_user(user_pk)
+        hub.poke(district, 0, (), {user_pk})
+
+
 def bearer_of(connection: Connection) -> str:
     """The bearer token of the request; raises ``Unauthorized``."""
     values = connection.headers.getall("authorization", [])

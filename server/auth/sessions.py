@@ -159,7 +159,7 @@ def _device(tx: Tx, context: Context, user_pk: int, device_id: str | None, name:
 class Reused(Struct, frozen=True):
     """A dead secret was shown: the session has been ended, which must be committed before anybody is told."""
 
-    session: str
+    user_pk: int
 
 
 def rotate(
@@ -203,7 +203,7 @@ def rotate(
     # The token carries our mark, so this is a secret of long ago and no guess: somebody has a copy.
     tx.update("session", {"pk": row["pk"]}, {"ended_at": context.wall})
     record_act(tx, context, "session_reused", f"account:{row['user_pk']},session:{row['pk']}")
-    return Reused(session)
+    return Reused(row["user_pk"])
 
 
 def end_session(tx: Tx, context: Context, session: str) -> None:

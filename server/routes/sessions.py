@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from server.auth import sessions
 from server.auth.callers import Caller
-from server.auth.guards import address_of, callers_of, runtime_of
+from server.auth.guards import address_of, callers_of, runtime_of, session_changed
 from server.auth.lockout import AddressLimit, Phantoms, Tries, may_try
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.tokens import Claims, make_access_token, make_refresh_token, read_refresh_token
@@ -215,6 +215,7 @@ async def refresh(request: HttpRequest, data: RefreshBody) -> SessionAnswer:
     )
     callers_of(request, code).forget(session)
     if isinstance(result, sessions.Reused):
+        session_changed(request, code, user_pk=result.user_pk)
         raise SessionEnded
     return await _answer(runtime, district, result)
 
@@ -240,7 +241,7 @@ async def sign_out(request: HttpRequest, caller: Caller) -> None:
     await district.writer.submit(
         lambda tx, context: sessions.end_session(tx, context, caller.session), actor=f"user:{caller.user_id}"
     )
-    callers_of(request, caller.district).forget(caller.session)
+    session_changed(request, caller.district, user_pk=caller.user_pk)
 
 
 @post("/api/v1/sessions/current/password", opt={"access": "user"}, status_code=204)
@@ -263,7 +264,7 @@ async def change_password(request: HttpRequest, data: PasswordBody, caller: Call
         lambda tx, context: sessions.set_password(tx, context, caller.user_pk, new_hash, keep=caller.session),
         actor=f"user:{caller.user_id}",
     )
-    callers_of(request, caller.district).forget_all()
+    session_changed(request, caller.district, user_pk=caller.user_pk)
 
 
 class DeviceAnswer(Struct):
@@ -303,7 +304,7 @@ async def revoke(request: HttpRequest, device_id: str, caller: Caller) -> None:
         sessions.revoke_device(tx, context, rows[0]["pk"])
 
     await district.writer.submit(work, actor=f"user:{caller.user_id}")
-    callers_of(request, caller.district).forget_all()
+    session_changed(request, caller.district, user_pk=caller.user_pk)
 
 
 HANDLERS = [sign_in, refresh, current, sign_out, change_password, devices, revoke]
