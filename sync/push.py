@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from sync import content, push_cases, push_entries, push_others
+from sync import content, push_cases, push_entries, push_late, push_others
 from sync.batch import Batch
 from sync.cases.model import Checked, checked
 from sync.commit import Context, Work, write
@@ -240,7 +240,9 @@ def _push(tx: Tx, context: Context, caller: Caller, collection: int, rows: Seque
     batch.ledgered |= facts.ledgered
     decide = _DECIDE[collection]
     for row in rows:
-        if row.key:
+        if caller.late:
+            push_late.keep(batch, facts, caller, row, collection)
+        elif row.key:
             decide(batch, facts, caller, row)
         else:
             batch.keep(row.fault or "id_missing", row.raw, collection=collection, doc_id="")
@@ -275,7 +277,7 @@ def _answer(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: S
         item = batch.held(collection, row.key)
         doc = batch.finished(item) if item is not None else facts.docs.get((collection, row.key))
         level = Level.none
-        if doc is not None:
+        if doc is not None and not caller.late:
             level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
         if doc is None or level == Level.none:
             answers[row.key] = sender.tombstone(row.key)

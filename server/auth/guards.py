@@ -4,7 +4,7 @@
 
 - ``open``: anybody,
 - ``user``: anybody who is signed in,
-- ``user:late``: also from a revoked device, which may still hand in what it holds,
+- ``user:late``: also from a revoked device, which may sign out and hand in what it holds (PU13),
 - ``role:a,b``: somebody who has one of these roles in the district,
 - ``stream``: bearer or ticket, looked at by the route itself,
 - ``metrics``: this machine, or the metrics token,

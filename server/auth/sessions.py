@@ -26,7 +26,7 @@ _NAME_MAX = 80
 
 
 class Opened(Struct, frozen=True):
-    """A session with what its owner must keep."""
+    """A session with what its owner must keep; `late`: its device was stopped, and may only hand in what it holds."""
 
     session: str
     secret: bytes
@@ -35,6 +35,7 @@ class Opened(Struct, frozen=True):
     device_id: str
     rotation: int
     expires_at: int
+    late: bool = False
 
 
 class Standing(Struct, frozen=True):
@@ -174,7 +175,7 @@ def rotate(
     devices = tx.find("device", {"pk": row["device_pk"]}, limit=1)
     if not accounts or accounts[0]["state"] != "active" or row["created_at"] < accounts[0]["not_before"]:
         raise SessionEnded
-    if not devices or devices[0]["revoked_at"] is not None or device_id not in {None, devices[0]["id"]}:
+    if not devices or device_id not in {None, devices[0]["id"]}:
         raise SessionEnded
     shown = _digest(secret)
     following = key.next_secret(session, secret)
@@ -186,6 +187,7 @@ def rotate(
         devices[0]["id"],
         row["rotated_at"],
         row["expires_at"],
+        late=devices[0]["revoked_at"] is not None,
     )
     if hmac.compare_digest(shown, row["current"]):
         # Two rotations in one millisecond must not share a `rot`: it tells which of them has been seen.
@@ -227,7 +229,7 @@ def set_password(tx: Tx, context: Context, user_pk: int, new_hash: str, *, keep:
 
 
 def revoke_device(tx: Tx, context: Context, device_pk: int) -> None:
-    """Stop a lost device: it may still hand in what it holds, and is told to wipe itself."""
+    """Stop a lost device: it may still hand in what it holds, which is put aside, and is told to wipe itself (PU13)."""
     tx.update("device", {"pk": device_pk, "revoked_at": None}, {"revoked_at": context.wall})
     record_act(tx, context, "device_revoked", f"device:{device_pk}")
 

@@ -65,7 +65,10 @@ class UserAnswer(Struct):
 
 
 class SessionAnswer(Struct):
-    """What a phone keeps of its session; `expires_in` in seconds."""
+    """What a phone keeps of its session; `expires_in` in seconds.
+
+    `wipe`: the device was stopped. The token lets it push what it holds, after which it must empty itself.
+    """
 
     access_token: str
     refresh_token: str
@@ -75,6 +78,7 @@ class SessionAnswer(Struct):
     district: str
     district_name: str
     user: UserAnswer
+    wipe: bool = False
 
 
 @post("/api/v1/sessions", opt={"access": "open"}, status_code=201)
@@ -194,9 +198,10 @@ async def _answer(runtime: Runtime, district: District, opened: sessions.Opened)
             id=account.id,
             name=account.name,
             username=account.username,
-            roles=sorted(config.roles(account.pk)),
-            grants=sessions.grants_of(config, account.pk),
+            roles=[] if opened.late else sorted(config.roles(account.pk)),
+            grants=[] if opened.late else sessions.grants_of(config, account.pk),
         ),
+        wipe=opened.late,
     )
 
 
@@ -294,7 +299,7 @@ async def devices(request: HttpRequest, caller: Caller) -> list[DeviceAnswer]:
 
 @post("/api/v1/devices/{device_id:str}/revoke", opt={"access": "user"}, status_code=204)
 async def revoke(request: HttpRequest, device_id: str, caller: Caller) -> None:
-    """Stop one of the caller's devices: a lost phone is told to wipe itself when it next calls."""
+    """Stop one of the caller's devices: a lost phone can hand in what it holds, and is told to wipe itself."""
     district = runtime_of(request).district(caller.district)
 
     def work(tx: Tx, context: Context) -> None:

@@ -163,6 +163,59 @@ def test_what_concerns_a_sealed_case_is_not_shown_to_a_clerk_who_does_not_know_i
     assert len(kept(town, user="centre_director")) == 1
 
 
+def test_a_stopped_phone_hands_in_what_it_holds_and_gets_nothing(town: Town) -> None:
+    """PU13, as an unmodified client meets it: pulls fail, pushes do not, and the centre finds what was written."""
+    from tests.http.town import PASSWORD
+
+    body = {"username": "grid_worker", "password": PASSWORD, "device": {"id": "lost"}}
+    session = town.client.post("/api/v1/sessions", json=body).json()
+    lost = {"Authorization": f"Bearer {session['access_token']}"}
+    seen = town.capture()
+    assert town.post("grid_worker", "/api/v1/devices/lost/revoke").status_code == 204
+
+    def on_lost_phone(path: str, sent: Any) -> Any:
+        return town.client.post(path, json=sent, headers=lost)
+
+    refused = on_lost_phone("/sync/v1/cases/pull", {"checkpoint": None, "limit": 1})
+    assert (refused.status_code, refused.json()["code"], refused.json()["wipe"]) == (
+        401,
+        "session_ended",
+        True,
+    )
+    renewed = town.client.post(
+        "/api/v1/sessions/refresh", json={"refresh_token": session["refresh_token"]}
+    ).json()
+    assert (renewed["wipe"], renewed["user"]["roles"], renewed["user"]["grants"]) == (True, [], [])
+    lost = {"Authorization": f"Bearer {renewed['access_token']}"}
+    again = on_lost_phone("/sync/v1/cases/pull", {"checkpoint": None, "limit": 1})
+    assert again.content == refused.content
+
+    identity = new_id()
+    sent = {
+        "id": identity,
+        "kind": "dispute",
+        "category": "0204",
+        "title": "山里记的",
+        "captured_at": town.now(),
+    }
+    rows = [{"newDocumentState": doc | {"w": f"9:{new_id()}"}} for doc in (sent, sent | {"id": seen})]
+    answer = on_lost_phone("/sync/v1/cases/push", rows)
+    assert (answer.status_code, answer.headers["wangge-wipe"]) == (200, "true")
+    assert [(doc["id"], doc["_deleted"], "title" in doc) for doc in answer.json()] == [
+        (identity, True, False),
+        (seen, True, False),
+    ]
+    assert "wangge-wipe" not in town.push("grid_worker", "cases").headers
+
+    assert town.get("clerk", f"/api/v1/cases/{identity}").status_code == 404
+    items = {item["doc_id"]: item for item in kept(town, reason="device_revoked")}
+    assert set(items) == {identity, seen}
+    assert items[identity]["payload"]["new"]["title"] == "山里记的"
+    done = town.post("clerk", f"/api/v1/quarantine/{items[identity]['id']}/acts", {"act": "apply"})
+    assert done.status_code == 200, done.text
+    assert town.get("clerk", f"/api/v1/cases/{identity}").json()["case"]["title"] == "山里记的"
+
+
 # --- audit -----------------------------------------------------------------------------------------------------------
 
 
