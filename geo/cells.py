@@ -7,6 +7,7 @@ Geometries are WGS-84 degrees, whatever the file they came from was in.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import TypeAlias
@@ -19,6 +20,21 @@ from shapely import MultiPolygon, Polygon
 from geo.coordinates import Geometries, LocalPlane
 
 Bbox: TypeAlias = tuple[float, float, float, float]  # west, south, east, north
+
+RESERVED_CODE = "outside"  # what a case carries that lies in no cell
+NAME_MAX = 100
+_CODE = re.compile(r"[\w.:-]{1,64}")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def is_code(text: str) -> bool:
+    """Whether a cell or an area may be called so, in addresses, lists and on paper."""
+    return _CODE.fullmatch(text) is not None and text != RESERVED_CODE
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a name: one line of at most `NAME_MAX` characters, without control characters."""
+    return len(text) <= NAME_MAX and _CONTROL.search(text) is None
 
 
 class Level(IntEnum):

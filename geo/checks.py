@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 SLIVER_WIDTH_M = 1.0  # narrower than this, a gap is a slip of the pen and not a lake
 OVERLAP_WIDTH_M = 0.01  # narrower than this, an overlap is rounding
+_TOLD = 5
 REPAIR_METHOD = "make_valid:structure"
 # A wrong tag shifts by 250 m at least, a redrawn border moves a cell's middle by far less.
 SUSPECT_SHIFT_M = 100.0
+FAR_M = 20_000.0  # no survey moves the cells of a district so far and keeps their codes
 
 
 def check(layer: Layer) -> Report:
@@ -36,11 +38,15 @@ def check(layer: Layer) -> Report:
 
 
 def parent_faults(layer: Layer) -> list[Fault]:
-    """Duplicate codes, and parents that are missing, unknown or not above their children."""
+    """Duplicate codes, several districts, and parents that are missing, unknown or not above their children."""
     times = Counter([*layer.codes, *(area.code for area in layer.areas)])
     faults = [
         error(FaultCode.CODE_DUPLICATE, (code,), times=str(n)) for code, n in sorted(times.items()) if n > 1
     ]
+    districts = [area.code for area in layer.areas if area.level == Level.DISTRICT]
+    if len(districts) > 1:
+        words = {"count": str(len(districts)), "areas": "、".join(districts[:_TOLD])}
+        faults.append(error(FaultCode.DISTRICT_NOT_ONE, (), **words))
     places: list[Cell | Area] = [*layer.cells, *layer.areas]
     for place in places:
         if place.parent is None:
@@ -178,7 +184,7 @@ def width_m(ground: Any) -> float:
 
 
 def crs_faults(layer: Layer, declared: Crs, previous: Layer) -> list[Fault]:
-    """Whether the cells would lie on their old places had another coordinate system been declared.
+    """Whether cells that keep their codes have moved, and would not had another coordinate system been declared.
 
     `layer` is already in WGS-84, read as `declared`.
     """
@@ -195,8 +201,11 @@ def crs_faults(layer: Layer, declared: Crs, previous: Layer) -> list[Fault]:
         shifts[crs] = float(np.median(np.hypot(apart[:, 0], apart[:, 1])))
     own = shifts[Crs.WGS84 if declared is Crs.CGCS2000 else declared]
     best = min(shifts, key=lambda crs: shifts[crs])
-    if own < SUSPECT_SHIFT_M or shifts[best] > own / 4:
+    if own < SUSPECT_SHIFT_M:
         return []
+    if shifts[best] > own / 4:
+        say = error if own > FAR_M else warning
+        return [say(FaultCode.CELLS_MOVED, (), shift=f"{own:.0f}")]
     words = {
         "declared": str(declared),
         "crs": str(best),

@@ -21,6 +21,7 @@ class FaultCode(StrEnum):
     # the file
     FILE_EMPTY = "file_empty"
     JSON_MALFORMED = "json_malformed"
+    JSON_DUPLICATE_KEY = "json_duplicate_key"
     NOT_A_FEATURE_COLLECTION = "not_a_feature_collection"
     NO_CELLS = "no_cells"
     CRS_MISSING = "crs_missing"
@@ -28,21 +29,28 @@ class FaultCode(StrEnum):
     CRS_CONFLICT = "crs_conflict"
     # codes and parents
     CODE_MISSING = "code_missing"
+    CODE_NOT_ALLOWED = "code_not_allowed"
     CODE_MALFORMED = "code_malformed"
     CODE_DUPLICATE = "code_duplicate"
+    CODE_FOREIGN = "code_foreign"
     NAME_MISSING = "name_missing"
+    NAME_NOT_ALLOWED = "name_not_allowed"
     KIND_UNKNOWN = "kind_unknown"
     PARENT_MISSING = "parent_missing"
     PARENT_UNKNOWN = "parent_unknown"
     PARENT_CONFLICT = "parent_conflict"
     PARENT_LEVEL = "parent_level"
+    DISTRICT_NOT_ONE = "district_not_one"
     # coordinates
     COORDINATES_MALFORMED = "coordinates_malformed"
     COORDINATES_OUT_OF_RANGE = "coordinates_out_of_range"
     AXES_SWAPPED = "axes_swapped"
     METRES_AS_DEGREES = "metres_as_degrees"
+    PLACE_UNUSUAL = "place_unusual"
+    LAYER_ELSEWHERE = "layer_elsewhere"
     OUTSIDE_EXTENT = "outside_extent"
     CRS_SUSPECTED = "crs_suspected"
+    CELLS_MOVED = "cells_moved"
     # geometry of one cell
     GEOMETRY_MISSING = "geometry_missing"
     GEOMETRY_NOT_POLYGON = "geometry_not_polygon"
@@ -138,6 +146,10 @@ _SENTENCES: dict[FaultCode, tuple[str, str]] = {
         "文件不是有效的 JSON:{detail}。",
         "The file is not valid JSON: {detail}.",
     ),
+    FaultCode.JSON_DUPLICATE_KEY: (
+        "同一个对象里有两个“{key}”,不知道该用哪个。",
+        "The key “{key}” stands twice in one object: which one counts?",
+    ),
     FaultCode.NOT_A_FEATURE_COLLECTION: (
         "文件不是 GeoJSON 的 FeatureCollection。",
         "The file is not a GeoJSON FeatureCollection.",
@@ -156,6 +168,14 @@ _SENTENCES: dict[FaultCode, tuple[str, str]] = {
         "The file itself says “{crs}”, which is not the declared “{declared}”.",
     ),
     FaultCode.CODE_MISSING: ("{cells} 没有网格编码。", "{cells_en} has no cell code."),
+    FaultCode.CODE_NOT_ALLOWED: (
+        "{cells} 的“{field}”不能作编码:编码为 1 到 64 个字母、数字或 - _ . :,且不得是 outside。",
+        "The `{field}` of {cells_en} cannot be a code: 1 to 64 letters, digits or - _ . :, and not outside.",
+    ),
+    FaultCode.CODE_FOREIGN: (
+        "{count} 个网格的编码不以本区代码 {district} 开头,例如 {cells}。",
+        "The codes of {count} cells do not begin with the district's own, {district}: {cells_en}, for one.",
+    ),
     FaultCode.CODE_MALFORMED: (
         "{cells} 的编码不是 15 位数字,无法推出上级。",
         "The code of {cells_en} is not 15 digits, so its parents cannot be read from it.",
@@ -167,6 +187,10 @@ _SENTENCES: dict[FaultCode, tuple[str, str]] = {
     FaultCode.NAME_MISSING: (
         "{cells} 没有名称,暂用编码代替。",
         "{cells_en} has no name; its code stands in.",
+    ),
+    FaultCode.NAME_NOT_ALLOWED: (
+        "{cells} 的“{field}”太长或含有控制字符。",
+        "The `{field}` of {cells_en} is over 100 characters or holds control characters.",
     ),
     FaultCode.KIND_UNKNOWN: (
         "{cells} 的类别“{kind}”不认识,应为 basic 或 dedicated。",
@@ -188,6 +212,10 @@ _SENTENCES: dict[FaultCode, tuple[str, str]] = {
         "{cells} 的上级 {parent} 层级不比它高。",
         "The parent {parent} of {cells_en} does not stand above it.",
     ),
+    FaultCode.DISTRICT_NOT_ONE: (
+        "最上级应只有一个区,现有 {count} 个:{areas}。",
+        "There must be one district at the top, and there are {count}: {areas}.",
+    ),
     FaultCode.COORDINATES_MALFORMED: (
         "{cells} 的坐标写法不对。",
         "The coordinates of {cells_en} are malformed.",
@@ -204,13 +232,25 @@ _SENTENCES: dict[FaultCode, tuple[str, str]] = {
         "坐标像是投影后的米,不是经纬度。请先转换。",
         "The coordinates look like projected metres, not degrees. Convert the file first.",
     ),
+    FaultCode.PLACE_UNUSUAL: (
+        "图层的中心在经度 {lon}、纬度 {lat},离国内常用的范围很远,请核对坐标。",
+        "The middle of the layer is at longitude {lon}, latitude {lat}, far from where districts lie here.",
+    ),
+    FaultCode.LAYER_ELSEWHERE: (
+        "整个图层不在本区:中心在经度 {lon}、纬度 {lat},上一版在经度 {old_lon}、纬度 {old_lat}。",
+        "The whole layer lies elsewhere: around {lon}, {lat}; the last edition around {old_lon}, {old_lat}.",
+    ),
     FaultCode.OUTSIDE_EXTENT: (
-        "{cells} 不在本区范围内。",
-        "{cells_en} lies outside the district's extent.",
+        "{cells} 离上一版的范围很远。",
+        "{cells_en} lies far outside of what the last edition covers.",
     ),
     FaultCode.CRS_SUSPECTED: (
         "按“{declared}”导入,与上一版相差约 {shift} 米;按“{crs}”只差 {rest} 米。坐标系可能选错了。",
         "As “{declared}” the cells lie about {shift} m off the last edition; as “{crs}” only {rest} m.",
+    ),
+    FaultCode.CELLS_MOVED: (
+        "编码不变的网格与上一版相差约 {shift} 米(中位数),换坐标系也解释不了。",
+        "Cells of the same codes lie about {shift} m (median) off the last edition, in no coordinate system nearer.",
     ),
     FaultCode.GEOMETRY_MISSING: ("{cells} 没有边界。", "{cells_en} has no geometry."),
     FaultCode.GEOMETRY_NOT_POLYGON: (

@@ -6,7 +6,8 @@ collected in a report; a file with an error makes no layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -14,28 +15,22 @@ import numpy as np
 import shapely
 
 from geo import checks
-from geo.cells import Area, Bbox, Cell, Kind, Layer, Level
-from geo.coordinates import convert, shifted_share
+from geo.cells import Area, Cell, Kind, Layer, Level, is_code, is_name
+from geo.coordinates import convert
+from geo.document import open_document
 from geo.faults import Fault, FaultCode, Report, error, report_of, warning
 from geo.points import Crs
+from geo.whereabouts import lies_right
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CODE_DIGITS = 15  # 6 county + 3 street + 3 community + 3 cell
+_SHOWN = 64  # as much of a value as a sentence repeats
 PREFIXES = ((12, Level.COMMUNITY), (9, Level.STREET), (6, Level.DISTRICT))
 
-# What a GeoJSON `crs` member may name, and what we call it. Files before RFC 7946 carry one.
-_NAMED_CRS = {
-    "urn:ogc:def:crs:OGC:1.3:CRS84": Crs.WGS84,
-    "urn:ogc:def:crs:EPSG::4326": Crs.WGS84,
-    "EPSG:4326": Crs.WGS84,
-    "urn:ogc:def:crs:EPSG::4490": Crs.CGCS2000,
-    "EPSG:4490": Crs.CGCS2000,
-}
 
-
-class Fields(msgspec.Struct, frozen=True):
+class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which property of a feature means what.
 
     `parents` are named from the nearest to the district, so three of them are community, street and district,
@@ -78,82 +73,49 @@ def read_geojson(
     *,
     area_names: Mapping[str, str] | None = None,
     repair: bool = False,
-    extent: Bbox | None = None,
     previous: Layer | None = None,
+    district: str | None = None,
     number: int = 1,
     name: str = "",
 ) -> Reading:
     """Read a district's file. With `repair`, invalid rings are mended and told of as warnings.
 
-    `extent` (degrees, WGS-84) is where the district is known to lie, `previous` the layer it replaces; both
-    only sharpen the suspicion of a wrong coordinate system. `area_names` gives names by area code.
+    Without `crs_declared` the file must name its coordinate system itself. `previous` is the layer it replaces: it
+    tells whether this one lies where the district is, in the system that was declared. `district` is the code that
+    the district's own codes begin with. `area_names` gives names by area code.
     """
     fields = fields or Fields()
     faults: list[Fault] = []
-    raw = _features_of(content, crs_declared, faults)
-    if crs_declared is None or raw is None:
+    document = open_document(content, crs_declared, faults)
+    if document is None:
         return Reading(None, report_of(faults))
 
-    features = _codes(raw, fields, faults)
-    _grounds(features, raw, faults)
+    features = _codes(document.features, fields, faults)
+    _foreign_codes(features, district, faults)
+    _grounds(features, document.features, faults)
     features = [feature for feature in features if feature.ground is not None]
-    if features and not _degrees(features, extent, faults):
+    if features and not lies_right(
+        [feature.ground for feature in features], [feature.label for feature in features], previous, faults
+    ):
         return Reading(None, report_of(faults))
     if repair:
         _mend(features, faults)
-    _to_wgs84(features, crs_declared)
+    _to_wgs84(features, document.crs)
 
     fields = _with_parents(fields, features)
     areas = _Areas(faults, area_names or {})
     cells = [_cell(feature, areas.parent_of(feature, fields), fields, faults) for feature in features]
     layer = Layer.of(cells, areas.found(), number=number, name=name)
     faults += checks.check(layer).faults
-    if previous is not None:
-        faults += checks.crs_faults(layer, crs_declared, previous)
+    if previous is not None and all(fault.code is not FaultCode.LAYER_ELSEWHERE for fault in faults):
+        faults += checks.crs_faults(layer, document.crs, previous)
     report = report_of(faults)
     return Reading(layer if report.usable else None, report)
 
 
-def _features_of(content: bytes, declared: Crs | None, faults: list[Fault]) -> list[Any] | None:
-    if declared is None:
-        faults.append(error(FaultCode.CRS_MISSING))
-    if not content.strip():
-        faults.append(error(FaultCode.FILE_EMPTY))
-        return None
-    try:
-        document = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        faults.append(error(FaultCode.JSON_MALFORMED, detail=str(problem)))
-        return None
-    features = document.get("features") if isinstance(document, dict) else None
-    if not isinstance(features, list) or document.get("type") != "FeatureCollection":
-        faults.append(error(FaultCode.NOT_A_FEATURE_COLLECTION))
-        return None
-    if not features:
-        faults.append(error(FaultCode.NO_CELLS))
-        return None
-    named = _named_crs(document)
-    if named is not None and declared is not None:
-        if named not in _NAMED_CRS:
-            faults.append(error(FaultCode.CRS_UNKNOWN, crs=named))
-        elif {_NAMED_CRS[named], declared} & {Crs.GCJ02, Crs.BD09}:
-            # WGS-84 and CGCS2000 are the same numbers; a shifted system under an unshifted name is not
-            faults.append(error(FaultCode.CRS_CONFLICT, crs=named, declared=str(declared)))
-    return features
-
-
-def _named_crs(document: dict[str, Any]) -> str | None:
-    crs = document.get("crs")
-    properties = crs.get("properties") if isinstance(crs, dict) else None
-    named = properties.get("name") if isinstance(properties, dict) else None
-    return named if isinstance(named, str) else None
-
-
 def _with_parents(fields: Fields, features: list[_Feature]) -> Fields:
     """The fields with parents filled in for a file whose codes do not tell them."""
-    if fields.parents or all(
-        len(feature.code) == CODE_DIGITS and feature.code.isdigit() for feature in features
-    ):
+    if fields.parents or all(_tells_parents(feature.code) for feature in features):
         return fields
     for usual in USUAL_PARENTS:
         if all(field in feature.properties for feature in features for field in usual):
@@ -169,8 +131,29 @@ def _codes(raw: list[Any], fields: Fields, faults: list[Fault]) -> list[_Feature
         code = _text(properties.get(fields.code))
         if not code:
             faults.append(error(FaultCode.CODE_MISSING, (f"#{place}",)))
+        elif not is_code(code):
+            faults.append(error(FaultCode.CODE_NOT_ALLOWED, (f"#{place}",), field=fields.code))
+            code = ""
         features.append(_Feature(code or f"#{place}", code, properties, None))
     return features
+
+
+def _foreign_codes(features: list[_Feature], district: str | None, faults: list[Fault]) -> None:
+    """Codes of 15 digits tell their district: those of another are its neighbour's file, or a neighbour's cells."""
+    if district is None or not district.isdigit():
+        return
+    foreign = [
+        feature.code
+        for feature in features
+        if _tells_parents(feature.code) and not feature.code.startswith(district)
+    ]
+    if foreign:
+        words = {"count": str(len(foreign)), "district": district}
+        faults.append(warning(FaultCode.CODE_FOREIGN, tuple(foreign[:1]), **words))
+
+
+def _tells_parents(code: str) -> bool:
+    return len(code) == CODE_DIGITS and code.isascii() and code.isdigit()
 
 
 def _text(value: object) -> str:
@@ -190,12 +173,12 @@ def _grounds(features: list[_Feature], raw: list[Any], faults: list[Fault]) -> N
             continue
         sort, coordinates = geometry.get("type"), geometry.get("coordinates")
         if not isinstance(sort, str) or sort not in {"Polygon", "MultiPolygon"}:
-            faults.append(error(FaultCode.GEOMETRY_NOT_POLYGON, (feature.label,), type=str(sort)))
+            faults.append(error(FaultCode.GEOMETRY_NOT_POLYGON, (feature.label,), type=str(sort)[:_SHOWN]))
             continue
         try:
             parts = coordinates if sort == "MultiPolygon" else [coordinates]
             polygons = [_polygon(rings) for rings in cast("list[Any]", parts) if rings]
-        except (TypeError, ValueError, LookupError, shapely.GEOSException):
+        except (TypeError, ValueError, LookupError, OverflowError, shapely.GEOSException):
             faults.append(error(FaultCode.COORDINATES_MALFORMED, (feature.label,)))
             continue
         if not polygons:
@@ -210,46 +193,13 @@ def _polygon(rings: list[Any]) -> Any:
 
 
 def _ring(positions: list[Any]) -> NDArray[np.float64]:
+    if not set(map(type, chain.from_iterable(positions))) <= {int, float}:
+        raise TypeError  # numpy would take "112.4" and true for numbers
     # a height as third number is allowed and dropped; fewer than three corners make no ground
     ring = np.array([(position[0], position[1]) for position in positions], dtype=np.float64)
     if len(ring) < 4 or not np.isfinite(ring).all():  # the first corner is repeated at the end
         raise ValueError(len(ring))
     return ring
-
-
-def _degrees(features: list[_Feature], extent: Bbox | None, faults: list[Fault]) -> bool:
-    """Whether the coordinates can be degrees, longitude first; if not, further checks would mislead."""
-    boxes = shapely.bounds(np.array([feature.ground for feature in features], dtype=object))
-    x, y = boxes[:, [0, 2]], boxes[:, [1, 3]]
-    if np.abs(boxes).max() > 360.0:
-        faults.append(error(FaultCode.METRES_AS_DEGREES))
-        return False
-    middle_x, middle_y = x.mean(), y.mean()
-    expected = _expectation(extent)
-    if (np.abs(y).max() > 90.0 and np.abs(x).max() <= 90.0) or (
-        not expected(middle_x, middle_y) and expected(middle_y, middle_x)
-    ):
-        faults.append(error(FaultCode.AXES_SWAPPED))
-        return False
-    outside = (np.abs(x).max(axis=1) > 180.0) | (np.abs(y).max(axis=1) > 90.0)
-    off_the_earth = FaultCode.COORDINATES_OUT_OF_RANGE
-    faults += [error(off_the_earth, (features[i].label,)) for i in np.flatnonzero(outside)]
-    if extent is not None:
-        strange = (
-            (x[:, 1] < extent[0]) | (x[:, 0] > extent[2]) | (y[:, 1] < extent[1]) | (y[:, 0] > extent[3])
-        )
-        far_off = np.flatnonzero(strange & ~outside)
-        faults += [error(FaultCode.OUTSIDE_EXTENT, (features[i].label,)) for i in far_off]
-    return not outside.any()
-
-
-def _expectation(extent: Bbox | None) -> Callable[[float, float], bool]:
-    """Where the layer is expected: in the given extent, else where maps are shifted."""
-    if extent is not None:
-        west, south, east, north = extent
-        return lambda lon, lat: bool(west <= lon <= east and south <= lat <= north)
-    # Nobody swaps into the region by chance: seen from it, the swapped places are in the Arctic sea.
-    return lambda lon, lat: bool(abs(lat) <= 90.0 and shifted_share([lon], [lat])[0] > 0.0)
 
 
 def _mend(features: list[_Feature], faults: list[Fault]) -> None:
@@ -277,9 +227,11 @@ def _cell(feature: _Feature, parent: str, fields: Fields, faults: list[Fault]) -
     name = _text(feature.properties.get(fields.name))
     if not name and fields.name in feature.properties:
         faults.append(warning(FaultCode.NAME_MISSING, (feature.label,)))
+    if not is_name(name):
+        faults.append(error(FaultCode.NAME_NOT_ALLOWED, (feature.label,), field=fields.name))
     kind = _text(feature.properties.get(fields.kind)) or Kind.BASIC
     if kind not in {"basic", "dedicated"}:
-        faults.append(error(FaultCode.KIND_UNKNOWN, (feature.label,), kind=kind))
+        faults.append(error(FaultCode.KIND_UNKNOWN, (feature.label,), kind=kind[:_SHOWN]))
         kind = Kind.BASIC
     return Cell.of(feature.label, name or feature.label, parent, feature.ground, Kind(kind))
 
@@ -298,9 +250,13 @@ class _Areas:
         if fields.parents:
             levels = tuple(Level)[-len(fields.parents) :]
             codes = [_text(feature.properties.get(field)) for field in fields.parents]
+            for code, field in zip(codes, fields.parents, strict=True):
+                if code and not is_code(code):
+                    self._faults.append(error(FaultCode.CODE_NOT_ALLOWED, (feature.label,), field=field))
+                    return ""
             for code, field in zip(codes, fields.parent_names, strict=False):
-                self._names.setdefault(code, _text(feature.properties.get(field)))
-        elif len(feature.code) == CODE_DIGITS and feature.code.isascii() and feature.code.isdigit():
+                self._name(feature, code, field)
+        elif _tells_parents(feature.code):
             levels = tuple(level for _, level in PREFIXES)
             codes = [feature.code[:digits] for digits, _ in PREFIXES]
         else:
@@ -314,6 +270,12 @@ class _Areas:
             self._levels.setdefault(code, level)
             self._parents.setdefault(code, set()).add(above)
         return codes[0]
+
+    def _name(self, feature: _Feature, code: str, field: str) -> None:
+        name = _text(feature.properties.get(field))
+        if not is_name(name):
+            self._faults.append(error(FaultCode.NAME_NOT_ALLOWED, (feature.label,), field=field))
+        self._names.setdefault(code, name)
 
     def found(self) -> list[Area]:
         """The areas, each with its one parent; a fault for each that was given several."""

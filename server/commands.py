@@ -16,7 +16,7 @@ from geo.points import Crs
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
 from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
-from server.console.layers import layer_of, preview
+from server.console.layers import layer_in_force, layer_of, preview
 from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
@@ -41,7 +41,6 @@ from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
 from sync.store import Reader, Row, Tx
 
 UNIT_COLUMNS = ("code", "type", "name", "area", "level", "parent")
-_ROWS_MAX = 100_000
 
 
 class UnknownCommand(SyncError):
@@ -233,37 +232,46 @@ def _account(tx: Reader, username: str) -> Row:
 def read_units(text: str) -> list[UnitRecord]:
     """Units from CSV with the columns code, type, name, area, level, parent; raises ``Unprocessable`` with the line."""
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    found: list[UnitRecord] = []
+    found: dict[str, UnitRecord] = {}
     try:
-        missing = set(UNIT_COLUMNS[:-1]) - set(reader.fieldnames or ())
-        if missing:
-            raise Unprocessable(f"The first line must name the columns {', '.join(UNIT_COLUMNS)}.", line=1)
-        for row in reader:
-            line = reader.line_num
-            values = {name: (row.get(name) or "").strip() for name in UNIT_COLUMNS}
-            empty = next((name for name in UNIT_COLUMNS[:-1] if not values[name]), None)
-            if empty or None in row:
-                raise Unprocessable(
-                    f"Line {line}: {f'`{empty}` is empty' if empty else 'too many columns'}.", line=line
-                )
-            if not values["level"].isdecimal():
-                raise Unprocessable(f"Line {line}: `level` must be a number from 0 to 3.", line=line)
-            if any(record.code == values["code"] for record in found):
-                raise Unprocessable(f"Line {line}: the code {values['code']} stands twice.", line=line)
-            found.append(
-                UnitRecord(
-                    code=values["code"],
-                    type=values["type"],
-                    name=values["name"],
-                    area=values["area"],
-                    level=int(values["level"]),
-                    parent=values["parent"] or None,
-                )
+        named = [name.strip() for name in reader.fieldnames or ()]
+        if not set(UNIT_COLUMNS[:-1]) <= set(named) or len(named) != len(set(named)):
+            raise Unprocessable(
+                f"The first line must name the columns {', '.join(UNIT_COLUMNS)}, each once.", line=1
             )
+        reader.fieldnames = named
+        for row in reader:
+            record = _unit(row, reader.line_num)
+            if record.code in found:
+                raise Unprocessable(
+                    f"Line {reader.line_num}: the code {record.code} stands twice.", line=reader.line_num
+                )
+            found[record.code] = record
     except csv.Error as error:
         line = max(reader.line_num, 1)  # 0 while the first line is read
         raise Unprocessable(f"Line {line}: {error}.", line=line) from error
-    return found
+    if not found:
+        raise Unprocessable("There are no units below the first line.", line=1)
+    return list(found.values())
+
+
+def _unit(row: dict[str, str], line: int) -> UnitRecord:
+    values = {name: (row.get(name) or "").strip() for name in UNIT_COLUMNS}
+    empty = next((name for name in UNIT_COLUMNS[:-1] if not values[name]), None)
+    if empty or None in row:
+        raise Unprocessable(
+            f"Line {line}: {f'`{empty}` is empty' if empty else 'too many columns'}.", line=line
+        )
+    if not (values["level"].isascii() and values["level"].isdigit() and len(values["level"]) == 1):
+        raise Unprocessable(f"Line {line}: `level` must be a number from 0 to 3.", line=line)
+    return UnitRecord(
+        code=values["code"],
+        type=values["type"],
+        name=values["name"],
+        area=values["area"],
+        level=int(values["level"]),
+        parent=values["parent"] or None,
+    )
 
 
 def units_import(runtime: Runtime, actor: str, *, csv_text: str, district: str | None = None) -> int:
@@ -273,16 +281,57 @@ def units_import(runtime: Runtime, actor: str, *, csv_text: str, district: str |
 
 
 def read_layer(
-    text: str, crs: str | None, fields: dict[str, Any] | None = None, *, repair: bool = False
+    text: str,
+    crs: str | None,
+    fields: dict[str, Any] | None = None,
+    *,
+    repair: bool = False,
+    previous: Layer | None = None,
+    district: str | None = None,
 ) -> tuple[Layer | None, Report]:
-    """A layer from GeoJSON text and what was found in it; raises ``Unprocessable`` for an unknown system or field."""
+    """A layer from GeoJSON text and what was found in it; raises ``Unprocessable`` for an unknown system or field.
+
+    `previous` and `district` are the layer in force and the code of the district that it is meant for.
+    """
     try:
         declared = Crs(crs) if crs else None
         mapped = msgspec.convert(fields, Fields) if fields else None
     except (ValueError, msgspec.ValidationError) as error:
         raise Unprocessable(f"cells: {error}") from error
-    reading = read_geojson(text.encode(), declared, mapped, repair=repair)
+    content = text.encode(errors="surrogatepass")
+    reading = read_geojson(content, declared, mapped, repair=repair, previous=previous, district=district)
     return reading.layer, reading.report
+
+
+def told_of(layer: Layer | None, report: Report) -> dict[str, Any]:
+    """What a check answers: how much is in a layer, and its faults."""
+    return {
+        "cells": 0 if layer is None else len(layer.cells),
+        "areas": 0 if layer is None else len(layer.areas),
+        "faults": msgspec.to_builtins(report.faults),
+    }
+
+
+def _read_layer_for(
+    open_: District, geojson: str, crs: str | None, **options: Any
+) -> tuple[Layer | None, Report]:
+    previous = open_.read_blocking(lambda reader: layer_in_force(reader, open_.code))
+    return read_layer(geojson, crs, previous=previous, district=open_.code, **options)
+
+
+def cells_check(
+    runtime: Runtime,
+    _: str,
+    *,
+    geojson: str,
+    crs: str | None = None,
+    fields: dict[str, Any] | None = None,
+    repair: bool = False,
+    district: str | None = None,
+) -> dict[str, Any]:
+    """What is wrong with a layer meant for a district, beside the one in force there; keeps nothing."""
+    open_ = the_district(runtime, district)
+    return told_of(*_read_layer_for(open_, geojson, crs, fields=fields, repair=repair))
 
 
 def cells_import(
@@ -296,13 +345,13 @@ def cells_import(
     district: str | None = None,
 ) -> dict[str, Any]:
     """Keep a layer as a draft generation; returns its number and report. Raises ``CommandFailed`` with the faults."""
-    layer, report = read_layer(geojson, crs, fields, repair=repair)
-    faults = msgspec.to_builtins(report.faults)
+    open_ = the_district(runtime, district)
+    layer, report = _read_layer_for(open_, geojson, crs, fields=fields, repair=repair)
+    told = told_of(layer, report)
     if layer is None or not report.usable:
-        raise CommandFailed("The layer has errors; nothing was kept.", faults=faults)
+        raise CommandFailed("The layer has errors; nothing was kept.", faults=told["faults"])
     work = add_generation(layer, msgspec.json.encode(report))
-    number = the_district(runtime, district).writer.submit_blocking(work, actor=actor)
-    return {"generation": number, "cells": len(layer.cells), "areas": len(layer.areas), "faults": faults}
+    return {"generation": open_.writer.submit_blocking(work, actor=actor), **told}
 
 
 def cells_activate(runtime: Runtime, actor: str, *, generation: int, district: str | None = None) -> int:
@@ -401,6 +450,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     for function in (
         calendar_import,
         cells_activate,
+        cells_check,
         cells_import,
         cells_list,
         cells_preview,

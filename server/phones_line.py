@@ -81,10 +81,15 @@ class Line:
             "password": self._account.password,
             "device": device,
         }
-        answer = await self._timed("sign_in", "/api/v1/sessions", body, {})
-        if answer.status_code != 201:
-            raise LineError(f"{self._account.username} cannot sign in: {_told(answer)}")
-        self._keep(answer.json())
+        for _ in range(_TRIES):
+            answer = await self._timed("sign_in", "/api/v1/sessions", body, {})
+            if answer.status_code == 201:
+                self._keep(answer.json())
+                return
+            if answer.status_code not in _BUSY:
+                raise LineError(f"{self._account.username} cannot sign in: {_told(answer)}")
+            await self._rest(answer)  # other phones of the account are signing in
+        raise Lost
 
     def _keep(self, session: dict[str, Any]) -> None:
         self._token = session["access_token"]
@@ -104,9 +109,7 @@ class Line:
             if answer.status_code == 401:
                 await self._renew(token)
             elif answer.status_code in _BUSY:
-                self._figures.waits += 1
-                asked = answer.headers.get("Retry-After", "1")
-                await asyncio.sleep(min(_WAIT_MAX, float(asked) if asked.isdigit() else 1.0))
+                await self._rest(answer)
             elif answer.status_code == 200:
                 break
             else:
@@ -117,6 +120,12 @@ class Line:
             self._figures.lost_replies += 1
             raise Lost
         return answer.json()
+
+    async def _rest(self, answer: httpx.Response) -> None:
+        """Wait as long as a server asks that has no time now."""
+        self._figures.waits += 1
+        asked = answer.headers.get("Retry-After", "1")
+        await asyncio.sleep(min(_WAIT_MAX, float(asked) if asked.isdigit() else 1.0))
 
     async def _timed(self, kind: str, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
         async with self._gate:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Collection as Some
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection as Some
 
 import msgspec
 
@@ -42,6 +42,10 @@ class _Pending:
         """Wake the stream for the last time."""
         self.closed.set()
         self.changed.set()
+
+    def has_news(self) -> bool:
+        """Whether there is anything to tell."""
+        return self.everything or bool(self.dirty)
 
     def take(self) -> bytes:
         """The event for what is pending; nothing is pending afterwards."""
@@ -96,6 +100,8 @@ class Hub:
         self, district: str, head: int, collections: Some[str] | None = None, users: Some[int] | None = None
     ) -> None:
         """Tell the streams of a district, or of some of its users; from any thread. None means all.
+
+        With no collection at all nothing is told: each stream is only asked whether it may go on (ES5).
 
         Commits that come while a round over the streams is still to begin are told in that round: a district that
         commits a hundred times a second has its streams walked through twenty times.
@@ -198,9 +204,12 @@ class Hub:
         return None if found is None or found[0] <= monotonic_ms() else found[1]
 
     async def stream(
-        self, district: str, user_pk: int, head: int, ends_in_ms: int
+        self, district: str, user_pk: int, head: int, ends_in_ms: int, still: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[bytes, None]:
-        """ES4: the bytes of one stream: RESYNC at once, then at most one in two seconds, to the token's end."""
+        """ES4: the bytes of one stream: RESYNC at once, then at most one in two seconds, to the token's end.
+
+        ES5: before whatever it says later, `still` is asked whether its session stands.
+        """
         pending = _Pending(district, user_pk, asyncio.get_running_loop())
         pending.everything, pending.head = True, head
         end = monotonic_ms() + ends_in_ms
@@ -220,10 +229,17 @@ class Hub:
                 now = monotonic_ms()
                 if self._is_closing() or now >= end:
                     break
-                if pending.changed.is_set() and now >= told + COALESCE_MS:
+                due = pending.changed.is_set() and now >= told + COALESCE_MS
+                if not due and now < beat:
+                    continue
+                if not await still():
+                    break
+                if due and pending.has_news():
                     yield pending.take()
                     told, beat = now, now + HEARTBEAT_MS
-                elif now >= beat:
+                elif due:  # only woken to be asked about
+                    pending.changed.clear()
+                else:
                     yield b": \n\n"
                     beat = now + HEARTBEAT_MS
         finally:

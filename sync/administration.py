@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from geo.cells import Area, Cell, Layer
+from geo.cells import NAME_MAX, Area, Cell, Layer, is_code, is_name
 from geo.layer import from_geojson, geometry_of, to_geojson
 from sync import content
 from sync.batch import Batch
@@ -27,6 +27,7 @@ _PAGE = 500
 REGRID = (
     "regrid_after"  # the setting that tells how far cases have followed the newest edition; null: all have
 )
+USERNAME_MAX = 64  # signing in takes no longer one
 _APART = frozenset({"admin", "auditor", "data_officer"})  # nobody may hold two of these
 
 
@@ -53,6 +54,10 @@ def add_account(username: str, name: str, password: str, *, user_id: str | None 
     def work(tx: Tx, context: Context) -> str:
         if not username.strip() or not name.strip():
             raise Unprocessable("帐号和姓名都要填写。")
+        if len(username) > USERNAME_MAX or not username.isprintable() or username != username.strip():
+            raise Unprocessable(f"帐号最多 {USERNAME_MAX} 个字符,首尾不得有空格,也不得有控制字符。")
+        if not is_name(name):
+            raise Unprocessable(f"姓名最多 {NAME_MAX} 个字符,不得有控制字符。")
         if tx.find("account", {"username": username}):
             raise Conflict(f"帐号 {username} 已经存在。")
         identity = user_id or context.chance.uuid7(context.wall)
@@ -219,26 +224,30 @@ class UnitRecord(msgspec.Struct, frozen=True):
 
 
 def import_units(records: Iterable[UnitRecord]) -> Work[int]:
-    """Add or rename units; value: how many rows changed. Raises ``Unprocessable`` naming the first bad row."""
+    """Add or change units; value: how many rows changed. Raises ``Unprocessable`` naming the first bad row.
+
+    Once cells are in force, a new unit, or one that moves, must stand at an area that they know.
+    """
     listed = list(records)
 
     def work(tx: Tx, context: Context) -> int:
         known = {row["code"]: row for row in tx.find("unit")}
         cells = tx.find("cell")
+        areas = {row["code"] for row in cells if row["generation"] >= 0}
         changed: list[str] = []
         batch = new_batch(tx, context)
         n = batch.n
         gained: dict[int, set[int]] = {}
-        codes = {record.code for record in listed} | known.keys()
+        parents = {code: row["parent"] for code, row in known.items()}
+        parents |= {record.code: record.parent for record in listed}
         for number, record in enumerate(listed, start=2):
-            if record.type not in UNIT_TYPES and not record.type.startswith("x_"):
-                raise Unprocessable(f"第 {number} 行:没有单位类型 {record.type}。", line=number)
-            if record.parent and record.parent not in codes:
-                raise Unprocessable(f"第 {number} 行:上级单位 {record.parent} 不存在。", line=number)
-            if not 0 <= record.level <= DISTRICT_LEVEL:
-                raise Unprocessable(f"第 {number} 行:层级应为 0 到 3。", line=number)
-            row = msgspec.structs.asdict(record)
             former = known.get(record.code)
+            wrong = _unit_fault(record, parents)
+            if not wrong and areas and record.area not in areas and (former or {}).get("area") != record.area:
+                wrong = f"没有网格或区域 {record.area}。"
+            if wrong:
+                raise Unprocessable(f"第 {number} 行:{wrong}", line=number)
+            row = msgspec.structs.asdict(record)
             if former is None:
                 pk = tx.add("unit", row)
                 changed.append(f"unit:{pk}")
@@ -275,6 +284,25 @@ def _recuse_where_gained(
         _recuse_newcomers(tx, context, batch, cells)
 
 
+def _unit_fault(record: UnitRecord, parents: Mapping[str, str | None]) -> str:
+    """What is wrong with one unit, as a sentence; `parents` tells the parent of every unit there will be."""
+    if not all(is_code(code) for code in (record.code, record.area, record.type)) or not is_name(record.name):
+        return "编码、类型、名称或区域太长,或含有不能用的字符。"
+    if record.type not in UNIT_TYPES and not record.type.startswith("x_"):
+        return f"没有单位类型 {record.type}。"
+    if not 0 <= record.level <= DISTRICT_LEVEL:
+        return "层级应为 0 到 3。"
+    above, passed = record.parent, {record.code}
+    while above:
+        if above in passed:
+            return f"上级单位 {record.parent} 又归到自己下面。"
+        if above not in parents:
+            return f"上级单位 {record.parent} 不存在。"
+        passed.add(above)
+        above = parents[above]
+    return ""
+
+
 def _give_cells(tx: Tx, n: int, unit_pk: int, area: str, level: int, cells: Sequence[Row]) -> None:
     tx.insert(
         "unit_cell",
@@ -308,7 +336,13 @@ def _cells_below(area: str, level: int, cells: Sequence[Row]) -> list[int]:
 
 
 def add_generation(layer: Layer, report: bytes = b"{}") -> Work[int]:
-    """Keep a checked layer as a draft generation; value: its number."""
+    """Keep a checked layer as a draft generation; value: its number.
+
+    Raises ``Unprocessable`` at once for a place that is called as nothing may be.
+    """
+    places: list[Area | Cell] = [*layer.areas, *layer.cells]
+    if not all(is_code(place.code) and is_name(place.name) for place in places) or not is_name(layer.name):
+        raise Unprocessable("网格图层里有不能用的编码或名称。")
 
     def work(tx: Tx, context: Context) -> int:
         last = tx.find("generation", order=["-number"], limit=1, columns=["number"])

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from geo.assignment import LayerIndex
+from geo.cells import RESERVED_CODE
 from geo.layer import from_geojson
 from sync.cases.calendars import Calendar, parse_calendar
 from sync.cases.catalogue import ROLES
@@ -19,7 +20,7 @@ from sync.store import Reader
 from sync.values import FOREVER, Head, Hold, Place, Reach
 
 OUTSIDE = 0  # the cell key of what lies in no cell: units at district level have it
-OUTSIDE_CODE = "outside"
+OUTSIDE_CODE = RESERVED_CODE
 OFFICE = "office"  # the calendar that working days are counted by
 DISTRICT_LEVEL = 3
 _NO_CELLS: frozenset[int] = frozenset()

@@ -30,7 +30,10 @@ _KINDS = 4
 
 
 class Caller(Struct, frozen=True):
-    """Who asks, from which device; `marks` are the device's push marks by collection."""
+    """Who asks, from which device; `marks` are the device's push marks by collection.
+
+    `late`: the device was stopped, and hands in what it holds (PU13).
+    """
 
     user_pk: int
     user_id: str
@@ -39,6 +42,7 @@ class Caller(Struct, frozen=True):
     device_id: str
     registered: int
     marks: dict[str, tuple[int, int]]  # collection -> (push_low, push_last_at)
+    late: bool = False
 
 
 class Checkpoint(Struct):

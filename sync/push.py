@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from sync import content, push_cases, push_entries, push_others
+from sync import content, push_cases, push_entries, push_late, push_others
 from sync.batch import Batch
 from sync.commit import Context, Work, write
 from sync.errors import StoreUnavailable
@@ -87,7 +87,9 @@ def _decide(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: S
     place = 0
     try:
         for place, row in enumerate(rows):  # noqa: B007  # asked when it fails
-            if row.key:
+            if caller.late:
+                push_late.keep(batch, facts, caller, row, collection)
+            elif row.key:
                 decide(batch, facts, caller, row)
             else:
                 # Nobody can be answered; whoever wrote by mistake into what a phone only reads is not told.
@@ -130,7 +132,7 @@ def _answer(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: S
         item = batch.held(collection, row.key)
         doc = batch.finished(item) if item is not None else facts.docs.get((collection, row.key))
         level = Level.none
-        if doc is not None:
+        if doc is not None and not caller.late:
             level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
         if doc is None or level == Level.none:
             answers[row.key] = sender.tombstone(row.key)

@@ -4,7 +4,7 @@
 
 - ``open``: anybody,
 - ``user``: anybody who is signed in,
-- ``user:late``: also from a revoked device, which may still hand in what it holds,
+- ``user:late``: also from a revoked device, which may sign out and hand in what it holds (PU13),
 - ``role:a,b``: somebody who has one of these roles in the district,
 - ``stream``: bearer or ticket, looked at by the route itself,
 - ``metrics``: this machine, or the metrics token,
@@ -52,6 +52,20 @@ def callers_of(connection: Connection, district: str) -> Callers:
     if found is None:
         found = callers.setdefault(district, Callers(runtime_of(connection).district(district)))
     return found
+
+
+def session_changed(connection: Connection, district: str, *, user_pk: int | None = None) -> None:
+    """Something may have ended sessions: whoever calls, and whoever has a stream open, is asked about at once (ES5).
+
+    `user_pk` is the one user whom it concerns, None everybody.
+    """
+    callers, hub = callers_of(connection, district), runtime_of(connection).hub
+    if user_pk is None:
+        callers.forget_all()
+        hub.poke(district, 0, ())
+    else:
+        callers.forget_user(user_pk)
+        hub.poke(district, 0, (), {user_pk})
 
 
 def bearer_of(connection: Connection) -> str:

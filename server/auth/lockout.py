@@ -1,11 +1,14 @@
 """How long to wait after wrong passwords, counted per account and per enrolled device.
 
+A password that is still being looked at counts like a wrong one: forty sent at once are five tries.
 A stranger who tries a name out locks strangers only: a phone that has been enrolled keeps a count of its own.
 Names that do not exist are locked alike, so that the answer does not tell which names there are.
 """
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -22,6 +25,40 @@ def wait_after(failures: int) -> int:
     if failures < FREE_TRIES:
         return 0
     return min(FIRST_WAIT_MS << min(failures - FREE_TRIES, 20), LONGEST_WAIT_MS)
+
+
+def may_try(failures: int, under_way: int) -> bool:
+    """Whether one more password may be looked at while others of the same account or device are.
+
+    After a wait there is one try, however many have failed before.
+    """
+    return under_way < max(1, FREE_TRIES - failures)
+
+
+class Tries:
+    """How many passwords of an account or an enrolled device are being looked at in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: Counter[tuple[str, str, str]] = Counter()
+
+    @contextmanager
+    def one(self, district: str, username: str, device_id: str) -> Iterator[int]:
+        """Count one try until its end; the value is how many were under way before.
+
+        What has failed must be asked within: a try that ended earlier stands there, any other in the value.
+        """
+        key = (district, username, device_id)
+        with self._lock:
+            before = self._under_way[key]
+            self._under_way[key] += 1
+        try:
+            yield before
+        finally:
+            with self._lock:
+                self._under_way[key] -= 1
+                if not self._under_way[key]:
+                    del self._under_way[key]
 
 
 class _Count(Struct):
@@ -41,6 +78,12 @@ class Phantoms:
         with self._lock:
             found = self._counts.get((district, username))
             return found.until if found else 0
+
+    def failures(self, district: str, username: str) -> int:
+        """How often the name was tried in vain."""
+        with self._lock:
+            found = self._counts.get((district, username))
+            return found.failures if found else 0
 
     def failed(self, district: str, username: str, wall: int) -> None:
         """Count one more failure."""

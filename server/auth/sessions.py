@@ -26,7 +26,7 @@ _NAME_MAX = 80
 
 
 class Opened(Struct, frozen=True):
-    """A session with what its owner must keep."""
+    """A session with what its owner must keep; `late`: its device was stopped, and may only hand in what it holds."""
 
     session: str
     secret: bytes
@@ -35,6 +35,7 @@ class Opened(Struct, frozen=True):
     device_id: str
     rotation: int
     expires_at: int
+    late: bool = False
 
 
 class Standing(Struct, frozen=True):
@@ -43,13 +44,14 @@ class Standing(Struct, frozen=True):
     account: Row | None
     device: Row | None
     locked_until: int
+    failures: int
 
 
 def standing(reader: Reader, username: str, device_id: str | None) -> Standing:
     """The account of `username`, and its device when that is enrolled; with the lock that counts for this device."""
     accounts = reader.find("account", {"username": username}, limit=1)
     if not accounts:
-        return Standing(None, None, 0)
+        return Standing(None, None, 0, 0)
     account = accounts[0]
     devices = (
         reader.find("device", {"id": device_id, "user_pk": account["pk"], "revoked_at": None}, limit=1)
@@ -57,8 +59,8 @@ def standing(reader: Reader, username: str, device_id: str | None) -> Standing:
         else []
     )
     device = devices[0] if devices else None
-    until = (device["locked_until"] or 0) if device else account["locked_until"]
-    return Standing(account, device, until)
+    counted = device or account
+    return Standing(account, device, counted["locked_until"] or 0, counted["failed"] or 0)
 
 
 def record_failure(tx: Tx, context: Context, account_pk: int, device_pk: int | None) -> int:
@@ -158,7 +160,7 @@ def _device(tx: Tx, context: Context, user_pk: int, device_id: str | None, name:
 class Reused(Struct, frozen=True):
     """A dead secret was shown: the session has been ended, which must be committed before anybody is told."""
 
-    session: str
+    user_pk: int
 
 
 def rotate(
@@ -173,7 +175,7 @@ def rotate(
     devices = tx.find("device", {"pk": row["device_pk"]}, limit=1)
     if not accounts or accounts[0]["state"] != "active" or row["created_at"] < accounts[0]["not_before"]:
         raise SessionEnded
-    if not devices or devices[0]["revoked_at"] is not None or device_id not in {None, devices[0]["id"]}:
+    if not devices or device_id not in {None, devices[0]["id"]}:
         raise SessionEnded
     shown = _digest(secret)
     following = key.next_secret(session, secret)
@@ -185,6 +187,7 @@ def rotate(
         devices[0]["id"],
         row["rotated_at"],
         row["expires_at"],
+        late=devices[0]["revoked_at"] is not None,
     )
     if hmac.compare_digest(shown, row["current"]):
         # Two rotations in one millisecond must not share a `rot`: it tells which of them has been seen.
@@ -202,7 +205,7 @@ def rotate(
     # The token carries our mark, so this is a secret of long ago and no guess: somebody has a copy.
     tx.update("session", {"pk": row["pk"]}, {"ended_at": context.wall})
     record_act(tx, context, "session_reused", f"account:{row['user_pk']},session:{row['pk']}")
-    return Reused(session)
+    return Reused(row["user_pk"])
 
 
 def end_session(tx: Tx, context: Context, session: str) -> None:
@@ -226,7 +229,7 @@ def set_password(tx: Tx, context: Context, user_pk: int, new_hash: str, *, keep:
 
 
 def revoke_device(tx: Tx, context: Context, device_pk: int) -> None:
-    """Stop a lost device: it may still hand in what it holds, and is told to wipe itself."""
+    """Stop a lost device: it may still hand in what it holds, which is put aside, and is told to wipe itself (PU13)."""
     tx.update("device", {"pk": device_pk, "revoked_at": None}, {"revoked_at": context.wall})
     record_act(tx, context, "device_revoked", f"device:{device_pk}")
 

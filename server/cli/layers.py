@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from server.cli.common import (
     FILE,
@@ -19,6 +18,7 @@ from server.cli.common import (
     reported,
     text_of,
 )
+from sync.errors import SyncError
 
 
 @main.group()
@@ -53,29 +53,56 @@ def _reads_layer(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def _fields(file: Path | None) -> dict[str, Any] | None:
+    from server.strict_json import parse
+
     if file is None:
         return None
     try:
-        found: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise click.ClickException(f"{file}: {error}") from error
+        found = parse(file.read_bytes())
+    except SyncError as error:
+        raise click.ClickException(f"{file}: {error.code}") from error
+    if not isinstance(found, dict):
+        raise click.ClickException(f"{file} is not one JSON object.")
     return found
 
 
 @cells.command(name="check")
 @click.argument("file", type=FILE)
 @_reads_layer
+@click.option("--district", metavar="CODE", help="Look at it beside the layer in force in this district.")
+@data_option
 @reported
-def cells_check(file: Path, crs: str | None, fields: Path | None, repair: bool) -> None:
+def cells_check(
+    file: Path, crs: str | None, fields: Path | None, repair: bool, district: str | None, data: str | None
+) -> None:
     """Say what is wrong with a GeoJSON file of cells; changes nothing."""
-    from server.commands import read_layer
+    found: dict[str, Any]
+    if district is not None:
+        found = call_district(
+            "cells_check",
+            data,
+            geojson=text_of(file),
+            crs=crs,
+            fields=_fields(fields),
+            repair=repair,
+            district=district,
+        )
+    else:
+        found = _checked(text_of(file), crs, _fields(fields), repair=repair)
+    for fault in found["faults"]:
+        echo_fault(fault)
+    errors = sum(fault["severity"] == "error" for fault in found["faults"])
+    warnings = len(found["faults"]) - errors
+    if errors:
+        raise click.ClickException(f"{errors} errors, {warnings} warnings.")
+    click.echo(f"{found['cells']} cells in {found['areas']} areas, {warnings} warnings.")
 
-    layer, report = read_layer(text_of(file), crs, _fields(fields), repair=repair)
-    for fault in report.faults:
-        echo_fault(msgspec.to_builtins(fault))
-    if layer is None or not report.usable:
-        raise click.ClickException(f"{len(report.errors)} errors, {len(report.warnings)} warnings.")
-    click.echo(f"{len(layer.cells)} cells in {len(layer.areas)} areas, {len(report.warnings)} warnings.")
+
+def _checked(text: str, crs: str | None, fields: dict[str, Any] | None, *, repair: bool) -> dict[str, Any]:
+    """The check of a file by itself, where there need be no district."""
+    from server.commands import read_layer, told_of
+
+    return told_of(*read_layer(text, crs, fields, repair=repair))
 
 
 @cells.command(name="import")

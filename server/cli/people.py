@@ -183,6 +183,6 @@ def users_close(username: str, reopen: bool, district: str | None, data: str | N
 @data_option
 @reported
 def users_revoke_device(username: str, device: str, district: str | None, data: str | None) -> None:
-    """Stop a lost phone: it is told to wipe itself when it next calls."""
+    """Stop a lost phone: what it still hands in is put aside, and it is told to wipe itself."""
     call_district("users_revoke_device", data, username=username, device=device, district=district)
     click.echo(f"The device {device} is stopped.")

@@ -62,6 +62,14 @@ def layer_of(reader: Reader, district: str, number: int | None) -> tuple[Row, La
     return about, kept[1]
 
 
+def layer_in_force(reader: Reader, district: str) -> Layer | None:
+    """The layer of the active generation; None before there is one."""
+    try:
+        return layer_of(reader, district, None)[1]
+    except NotFound:
+        return None
+
+
 def drawn(layer: Layer, *, bbox: Bbox | None, tolerance_m: float) -> bytes:
     """GeoJSON of a layer for a map: simplified, and only the cells that touch `bbox`."""
     shown = simplified(layer, tolerance_m) if tolerance_m > 0 and layer.cells else layer

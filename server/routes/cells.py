@@ -8,23 +8,32 @@ from litestar import Request, Response, get, post
 from litestar.enums import MediaType
 from litestar.params import Parameter
 
-from geo.layer import Fields, Layer, Reading, read_geojson
+from geo.layer import Fields, read_geojson
 from geo.points import Crs
 from server.auth.callers import Caller
 from server.auth.guards import callers_of
 from server.console import layers
 from server.console.asking import access, actor_of, district_of, look
 from server.console.scope import Sight
-from server.districts import District
 from server.strict_json import BodyTooLarge
 from sync.administration import activate_generation, add_generation
-from sync.errors import BadRequest, NotFound, Unprocessable
+from sync.errors import BadRequest, Unprocessable
 from sync.store import Reader
 from sync.upkeep import regrid_work
 
 HttpRequest = Request[Any, Any, Any]
 LAYER_MAX = 32 << 20
 _CHUNKS_AT_ONCE = 20
+_OPTIONS = {
+    "crs",
+    "code_field",
+    "name_field",
+    "kind_field",
+    "parent_fields",
+    "parent_name_fields",
+    "name",
+    "repair",
+}
 Name = Annotated[str | None, Parameter(max_length=100)]
 
 
@@ -89,9 +98,13 @@ async def add_layer(
 ) -> Response[bytes]:
     """A GeoJSON file becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
 
-    `crs` is wgs84, cgcs2000, gcj02 or bd09 and must be said here; `parent_fields` are names with commas, from the
-    nearest area to the district.
+    `crs` is wgs84, cgcs2000, gcj02 or bd09, where the file does not say; `parent_fields` are names with commas, from
+    the nearest area to the district.
     """
+    if not set(request.query_params) <= _OPTIONS:
+        raise BadRequest(
+            "参数只能是 " + "、".join(sorted(_OPTIONS)) + "。"
+        )  # a slip would be passed over else
     district = district_of(request, caller)
     content = await request.body()
     if len(content) > LAYER_MAX:
@@ -104,8 +117,17 @@ async def add_layer(
         parent_names=_names(parent_name_fields),
     )
     declared = _crs(crs)
-    former = await district.read(lambda reader: _former(reader, district))
-    reading = await asyncio.to_thread(_read, content, declared, fields, former, name or "", repair=repair)
+    former = await district.read(lambda reader: layers.layer_in_force(reader, district.code))
+    reading = await asyncio.to_thread(
+        read_geojson,
+        content,
+        declared,
+        fields,
+        repair=repair,
+        previous=former,
+        district=district.code,
+        name=name or "",
+    )
     if reading.layer is None:
         raise LayerRefused("网格图层有误,未保存。", report=reading.report)
     work = add_generation(reading.layer, msgspec.json.encode(reading.report))
@@ -130,19 +152,6 @@ def _crs(text: str | None) -> Crs | None:
             "坐标系应为 wgs84、cgcs2000、gcj02 或 bd09。",
             report={"faults": [{"code": "crs_unknown", "severity": "error", "cells": []}]},
         ) from None
-
-
-def _former(reader: Reader, district: District) -> Layer | None:
-    try:
-        return layers.layer_of(reader, district.code, None)[1]
-    except NotFound:
-        return None
-
-
-def _read(
-    content: bytes, crs: Crs | None, fields: Fields, former: Layer | None, name: str, *, repair: bool
-) -> Reading:
-    return read_geojson(content, crs, fields, repair=repair, previous=former, name=name)
 
 
 @get("/api/v1/cells/generations/{number:int}/preview", opt=access("admin", "centre_director"))

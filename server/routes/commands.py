@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Request, post
 from msgspec import Struct
 
-from server.auth.guards import CommandCaller, callers_of, runtime_of
+from server.auth.guards import CommandCaller, runtime_of, session_changed
 from server.commands import run_command
 from sync.errors import Forbidden
 
@@ -30,7 +30,7 @@ async def command(request: Request[Any, Any, Any], data: CommandBody) -> dict[st
     actor = f"cli:{caller.os_user}"
     result = await asyncio.to_thread(run_command, runtime, data.command, data.args, actor)
     for code in list(runtime.districts):
-        callers_of(request, code).forget_all()
+        session_changed(request, code)
     return {"result": result}
 
 

@@ -7,20 +7,21 @@ from msgspec import Struct, structs
 
 from server.auth import sessions
 from server.auth.callers import Caller
-from server.auth.guards import address_of, callers_of, runtime_of
-from server.auth.lockout import AddressLimit, Phantoms  # noqa: TC001  # read by mypy alone
+from server.auth.guards import address_of, callers_of, runtime_of, session_changed
+from server.auth.lockout import AddressLimit, Phantoms, Tries, may_try
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.tokens import Claims, make_access_token, make_refresh_token, read_refresh_token
 from server.clocks import wall_ms
 from server.districts import District
 from server.errors import AccountLocked, CredentialsRefused, DistrictRequired, SessionEnded, TooManyRequests
 from server.runtime import Runtime
+from sync.administration import USERNAME_MAX
 from sync.commit import Context
 from sync.errors import NotFound, Unprocessable
-from sync.store import Tx
+from sync.store import Reader, Row, Tx
 
 HttpRequest = Request[Any, Any, Any]
-_USERNAME_MAX, _PASSWORD_MAX, _DEVICE_MAX = 64, 256, 64
+_PASSWORD_MAX, _DEVICE_MAX = 256, 64
 
 
 class DeviceBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +65,10 @@ class UserAnswer(Struct):
 
 
 class SessionAnswer(Struct):
-    """What a phone keeps of its session; `expires_in` in seconds."""
+    """What a phone keeps of its session; `expires_in` in seconds.
+
+    `wipe`: the device was stopped. The token lets it push what it holds, after which it must empty itself.
+    """
 
     access_token: str
     refresh_token: str
@@ -74,6 +78,7 @@ class SessionAnswer(Struct):
     district: str
     district_name: str
     user: UserAnswer
+    wipe: bool = False
 
 
 @post("/api/v1/sessions", opt={"access": "open"}, status_code=201)
@@ -87,24 +92,13 @@ async def sign_in(request: HttpRequest, data: SignInBody) -> SessionAnswer:
     _check_lengths(data)
     district = _district(runtime, data.district)
     device_id = data.device.id or None
-    phantoms: Phantoms = request.app.state.phantoms
     if district is None:
         await Hasher.shared().check(data.password, None)
         raise CredentialsRefused
-    found = await district.read(lambda reader: sessions.standing(reader, data.username, device_id))
-    account = found.account if found.account and found.account["state"] == "active" else None
-    until = found.locked_until if account else phantoms.locked_until(district.code, data.username)
-    if until > wall:
-        raise AccountLocked(retry_after=(until - wall + 999) // 1000)
-    known = account["password"] if account else None
-    right = await Hasher.shared().check(data.password, known)
-    if not right or account is None or known is None:
-        if account is None:
-            phantoms.failed(district.code, data.username, wall)
-        else:
-            await _count_failure(district, account["pk"], found.device["pk"] if found.device else None)
-        raise CredentialsRefused
-    new_hash = await Hasher.shared().make(data.password) if Hasher.shared().outdated(known) else None
+    account = await _named(request, district, data, device_id)
+    new_hash = (
+        await Hasher.shared().make(data.password) if Hasher.shared().outdated(account["password"]) else None
+    )
 
     def work(tx: Tx, context: Context) -> sessions.Opened | None:
         return sessions.open_session(
@@ -122,6 +116,43 @@ async def sign_in(request: HttpRequest, data: SignInBody) -> SessionAnswer:
     return await _answer(runtime, district, opened)
 
 
+async def _named(request: HttpRequest, district: District, data: SignInBody, device_id: str | None) -> Row:
+    """The account whose name and password were given; raises ``AccountLocked`` or ``CredentialsRefused``."""
+
+    def standing(reader: Reader) -> sessions.Standing:
+        return sessions.standing(reader, data.username, device_id)
+
+    found = await district.read(standing)
+    enrolled = found.device["id"] if found.device else ""
+    tries: Tries = request.app.state.tries
+    phantoms: Phantoms = request.app.state.phantoms
+    with tries.one(district.code, data.username, enrolled) as under_way:
+        found = await district.read(standing)
+        account = found.account if found.account and found.account["state"] == "active" else None
+        if account is None:
+            until = phantoms.locked_until(district.code, data.username)
+            failures = phantoms.failures(district.code, data.username)
+        else:
+            until, failures = found.locked_until, found.failures
+        _let_try(until, failures, under_way)
+        if await Hasher.shared().check(data.password, account["password"] if account else None) and account:
+            return account
+        if account is None:
+            phantoms.failed(district.code, data.username, wall_ms())
+        else:
+            await _count_failure(district, account["pk"], found.device["pk"] if found.device else None)
+    raise CredentialsRefused
+
+
+def _let_try(until: int, failures: int, under_way: int) -> None:
+    """Raises ``AccountLocked`` while one must wait, or while enough passwords are being looked at."""
+    wall = wall_ms()
+    if until > wall:
+        raise AccountLocked(retry_after=(until - wall + 999) // 1000)
+    if not may_try(failures, under_way):
+        raise AccountLocked(retry_after=1)
+
+
 async def _count_failure(district: District, account_pk: int, device_pk: int | None) -> None:
     await district.writer.submit(
         lambda tx, context: sessions.record_failure(tx, context, account_pk, device_pk), actor="anonymous"
@@ -131,7 +162,7 @@ async def _count_failure(district: District, account_pk: int, device_pk: int | N
 def _check_lengths(data: SignInBody) -> None:
     device = data.device.id or ""
     too_long = (
-        len(data.username) > _USERNAME_MAX or len(data.password) > _PASSWORD_MAX or len(device) > _DEVICE_MAX
+        len(data.username) > USERNAME_MAX or len(data.password) > _PASSWORD_MAX or len(device) > _DEVICE_MAX
     )
     if too_long or not data.username or not data.password:
         raise CredentialsRefused
@@ -167,9 +198,10 @@ async def _answer(runtime: Runtime, district: District, opened: sessions.Opened)
             id=account.id,
             name=account.name,
             username=account.username,
-            roles=sorted(config.roles(account.pk)),
-            grants=sessions.grants_of(config, account.pk),
+            roles=[] if opened.late else sorted(config.roles(account.pk)),
+            grants=[] if opened.late else sessions.grants_of(config, account.pk),
         ),
+        wipe=opened.late,
     )
 
 
@@ -188,6 +220,7 @@ async def refresh(request: HttpRequest, data: RefreshBody) -> SessionAnswer:
     )
     callers_of(request, code).forget(session)
     if isinstance(result, sessions.Reused):
+        session_changed(request, code, user_pk=result.user_pk)
         raise SessionEnded
     return await _answer(runtime, district, result)
 
@@ -213,28 +246,30 @@ async def sign_out(request: HttpRequest, caller: Caller) -> None:
     await district.writer.submit(
         lambda tx, context: sessions.end_session(tx, context, caller.session), actor=f"user:{caller.user_id}"
     )
-    callers_of(request, caller.district).forget(caller.session)
+    session_changed(request, caller.district, user_pk=caller.user_pk)
 
 
 @post("/api/v1/sessions/current/password", opt={"access": "user"}, status_code=204)
 async def change_password(request: HttpRequest, data: PasswordBody, caller: Caller) -> None:
     """Change the own password; other devices are signed out."""
     district = runtime_of(request).district(caller.district)
-    found = await district.read(lambda reader: sessions.standing(reader, caller.username, caller.device_id))
-    wall = wall_ms()
-    if found.locked_until > wall:
-        raise AccountLocked(retry_after=(found.locked_until - wall + 999) // 1000)
-    account = found.account
-    if account is None or not await Hasher.shared().check(data.password[:_PASSWORD_MAX], account["password"]):
-        await _count_failure(district, caller.user_pk, caller.device_pk)
-        raise CredentialsRefused
+    tries: Tries = request.app.state.tries
+    with tries.one(caller.district, caller.username, caller.device_id) as under_way:
+        found = await district.read(
+            lambda reader: sessions.standing(reader, caller.username, caller.device_id)
+        )
+        _let_try(found.locked_until, found.failures, under_way)
+        known = found.account["password"] if found.account else None
+        if not await Hasher.shared().check(data.password[:_PASSWORD_MAX], known):
+            await _count_failure(district, caller.user_pk, caller.device_pk)
+            raise CredentialsRefused
     check_new_password(data.new_password, caller.username)
     new_hash = await Hasher.shared().make(data.new_password)
     await district.writer.submit(
         lambda tx, context: sessions.set_password(tx, context, caller.user_pk, new_hash, keep=caller.session),
         actor=f"user:{caller.user_id}",
     )
-    callers_of(request, caller.district).forget_all()
+    session_changed(request, caller.district, user_pk=caller.user_pk)
 
 
 class DeviceAnswer(Struct):
@@ -264,7 +299,7 @@ async def devices(request: HttpRequest, caller: Caller) -> list[DeviceAnswer]:
 
 @post("/api/v1/devices/{device_id:str}/revoke", opt={"access": "user"}, status_code=204)
 async def revoke(request: HttpRequest, device_id: str, caller: Caller) -> None:
-    """Stop one of the caller's devices: a lost phone is told to wipe itself when it next calls."""
+    """Stop one of the caller's devices: a lost phone can hand in what it holds, and is told to wipe itself."""
     district = runtime_of(request).district(caller.district)
 
     def work(tx: Tx, context: Context) -> None:
@@ -274,7 +309,7 @@ async def revoke(request: HttpRequest, device_id: str, caller: Caller) -> None:
         sessions.revoke_device(tx, context, rows[0]["pk"])
 
     await district.writer.submit(work, actor=f"user:{caller.user_id}")
-    callers_of(request, caller.district).forget_all()
+    session_changed(request, caller.district, user_pk=caller.user_pk)
 
 
 HANDLERS = [sign_in, refresh, current, sign_out, change_password, devices, revoke]

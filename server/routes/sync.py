@@ -28,6 +28,7 @@ from sync.store import Reader
 from sync.values import Collection
 
 HttpRequest = Request[Any, Any, Any]
+WIPE_HEADER = "Wangge-Wipe"
 _PULL_BODY_MAX = 64 * 1024
 _SCHEMAS: dict[str, bytes] = {}
 
@@ -96,12 +97,15 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
 
 @post(
     "/sync/v1/{collection:str}/push",
-    opt={"access": "user"},
+    opt={"access": "user:late"},
     status_code=200,
     request_max_body_size=BYTES_MAX + 1,
 )
 async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
-    """`[{newDocumentState, assumedMasterState?}]` → the current master of each row that differs from what was sent."""
+    """`[{newDocumentState, assumedMasterState?}]` → the current master of each row that differs from what was sent.
+
+    What a stopped device hands in is put aside; tombstones come back, with the header `Wangge-Wipe: true`.
+    """
     number = _collection(collection)
     district = _district(request, caller)
     sender = Puller(
@@ -112,6 +116,7 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         device_id=caller.device_id,
         registered=0,
         marks={},
+        late=caller.device_revoked,
     )
     try:
         body = await request.body()
@@ -120,7 +125,9 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
     work = push_work(sender, number, body)
     answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
     runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
-    return _json(answer)
+    # PU13: told when the rows are safe, where a client that does not know of it looks over it
+    headers = {WIPE_HEADER: "true"} if sender.late else None
+    return Response(answer, media_type=MediaType.JSON, headers=headers)
 
 
 @post("/sync/v1/hello", opt={"access": "user"}, status_code=200)

@@ -150,6 +150,13 @@ def test_bad_input_ends_with_a_sentence_and_changes_nothing(
         (UNITS + 'D,"department', "Line"),
         ('"code,type', "Line"),
         ("c" * 200_000 + "," + UNITS, "Line 1"),
+        (UNITS + "D,department,x,990101,3,D\n", "归到自己下面"),
+        (UNITS + "D,department,x,990101,3,E\nE,department,x,990101,3,D\n", "归到自己下面"),
+        (UNITS + "D,department,x\0y,990101,3,\n", "第 4 行"),
+        (UNITS + f"{'D' * 65},department,x,990101,3,\n", "第 4 行"),
+        (UNITS + f"D,department,{'x' * 101},990101,3,\n", "第 4 行"),
+        (UNITS.replace("level,parent", "level,parent,name").replace(",3,", ",3,,y"), "each once"),
+        ("code,type,name,area,level,parent\n", "no units"),
     ],
 )
 def test_a_list_of_units_with_one_bad_line_is_refused_as_a_whole(
@@ -159,6 +166,36 @@ def test_a_list_of_units_with_one_bad_line_is_refused_as_a_whole(
     assert said in line.run("units", "import", str(tmp_path / "units.csv"), code=1).output
     (tmp_path / "units.csv").write_text(UNITS)
     assert "2 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
+
+
+def test_a_unit_stands_at_an_area_of_the_cells_in_force(line: Line, tmp_path: Path) -> None:
+    path = tmp_path / "units.csv"
+    path.write_text(UNITS)
+    line.run("units", "import", str(path))  # before there are cells nobody can tell
+    line.run("cells", "import", one_cell(tmp_path), "--crs", "wgs84", "--activate")
+    assert "0 units" in line.run("units", "import", str(path)).output
+    path.write_text(UNITS + "D,department,水利局,990101009,2,\n")
+    assert "990101009" in line.run("units", "import", str(path), code=1).output
+    path.write_text(UNITS + "D,department,水利局,990101001,2,\n")
+    assert "1 units" in line.run("units", "import", str(path)).output
+
+
+@pytest.mark.parametrize(
+    ("username", "name"),
+    [
+        ("w" * 65, "王"),
+        ("wang\nli", "王"),
+        (" wang", "王"),
+        ("wang", "王\n芳"),
+        ("wang", "王" * 101),
+        ("wang", " "),
+    ],
+)
+def test_nobody_gets_a_name_under_which_he_could_not_sign_in_or_be_listed(
+    line: Line, username: str, name: str
+) -> None:
+    line.run("users", "add", username, "--name", name, "--password", PASSWORD, code=1)
+    assert line.run("users", "list").output == ""
 
 
 def test_a_list_as_spreadsheets_write_it_is_read(line: Line, tmp_path: Path) -> None:
@@ -368,15 +405,49 @@ def test_a_database_at_another_version_is_not_served(line: Line, tmp_path: Path,
         assert "wangge migrate" in line.run(*words, code=1).output
 
 
-def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) -> None:
-    ring = [[112.40, 34.60], [112.41, 34.60], [112.41, 34.61], [112.40, 34.61], [112.40, 34.60]]
+def one_cell(folder: Path, *, east: float = 0.0, code: str = "990101001001001", **more: Any) -> str:
+    """A file with one square, so many degrees farther east."""
+    west = 112.40 + east
+    ring = [[west, 34.60], [west + 0.01, 34.60], [west + 0.01, 34.61], [west, 34.61], [west, 34.60]]
     feature = {
         "type": "Feature",
-        "properties": {"code": "990101001001001", "name": "一格", "kind": "basic"},
+        "properties": {"code": code, "name": "一格", "kind": "basic"},
         "geometry": {"type": "Polygon", "coordinates": [ring]},
     }
-    path = tmp_path / "cells.geojson"
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    path = folder / "cells.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature], **more}))
+    return str(path)
+
+
+def test_a_layer_is_looked_at_beside_the_one_in_force(line: Line, tmp_path: Path) -> None:
+    line.run("cells", "import", one_cell(tmp_path), "--crs", "wgs84", "--activate")
+    here = ("--district", "990101")
+    for words in (("check", one_cell(tmp_path), *here), ("import", one_cell(tmp_path))):
+        assert "crs_suspected" in line.run("cells", *words, "--crs", "gcj02", code=1).output
+        line.run("cells", *words, "--crs", "wgs84")
+    moved = one_cell(tmp_path, east=1)
+    for words in (("check", moved, *here), ("import", moved)):
+        assert "layer_elsewhere" in line.run("cells", *words, "--crs", "wgs84", code=1).output
+    neighbour = one_cell(tmp_path, code="110101001001001")
+    assert "code_foreign" in line.run("cells", "import", neighbour, "--crs", "wgs84").output
+    assert len(line.run("cells", "list").output.splitlines()) == 3
+
+
+def test_the_coordinate_system_comes_from_the_file_where_the_file_says_it(line: Line, tmp_path: Path) -> None:
+    named = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::4490"}}
+    line.run("cells", "check", one_cell(tmp_path, crs=named))
+    line.run("cells", "import", one_cell(tmp_path, crs=named))
+    foreign = one_cell(tmp_path, crs="EPSG:3857")
+    assert "crs_unknown" in line.run("cells", "check", foreign, "--crs", "wgs84", code=1).output
+    fields = tmp_path / "fields.json"
+    for text in ('{"cod": "code"}', '{"code": "a", "code": "code"}', "[]", "{"):
+        fields.write_text(text)
+        words = ("cells", "check", one_cell(tmp_path), "--crs", "wgs84", "--fields", str(fields))
+        line.run(*words, code=1)
+
+
+def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) -> None:
+    path = Path(one_cell(tmp_path))
     kinds = line.run("cells", "check", str(path), code=1).output
     assert "crs_missing" in kinds
     checked = CliRunner().invoke(main, ["cells", "check", str(path), "--crs", "wgs84"])

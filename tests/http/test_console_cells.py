@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.http.town import CELLS, Town, layer_geojson, middle_of, new_id
@@ -55,6 +56,30 @@ def test_the_fields_of_a_file_may_have_other_names(town: Town) -> None:
     body = layer_geojson().replace(b'"code"', b'"GRIDCODE"').replace(b'"name"', b'"MC"')
     assert add(town, body, crs="wgs84").json()["code"] == "layer_refused"
     assert add(town, body, crs="wgs84", code_field="GRIDCODE", name_field="MC").status_code == 201
+
+
+def test_a_file_that_is_no_layer_for_this_district_is_refused_with_the_reason(town: Town) -> None:
+    body = layer_geojson()
+    named = {"type": "name", "properties": {"name": "EPSG:4490"}}
+    assert (
+        add(
+            town, layer_geojson().replace(b'"type"', f'"crs": {json.dumps(named)}, "type"'.encode(), 1)
+        ).status_code
+        == 201
+    )
+    for wrong, params, code in (
+        (body.replace(b"112.4,", b"1" + b"0" * 400 + b","), {"crs": "wgs84"}, "coordinates_malformed"),
+        (body.replace(b'"code":', b'"code": "1", "code":'), {"crs": "wgs84"}, "json_duplicate_key"),
+        (body.replace(b'{"type"', b'{"crs": "EPSG:3857", "type"', 1), {"crs": "wgs84"}, "crs_unknown"),
+        (body.replace(b"34.6", b"35.6"), {"crs": "wgs84"}, "layer_elsewhere"),
+        (layer_geojson(name="甲\x00"), {"crs": "wgs84"}, "name_not_allowed"),
+        (body, {"crs": "gcj02"}, "crs_suspected"),
+        (body, {}, "crs_missing"),
+    ):
+        answer = add(town, wrong, **params)
+        assert (answer.status_code, answer.json()["code"]) == (422, "layer_refused"), answer.text
+        assert code in {fault["code"] for fault in answer.json()["report"]["faults"]}
+    assert add(town, body, crs="wgs84", code_feild="GRIDCODE").json()["code"] == "bad_request"
 
 
 def test_only_the_administrator_brings_a_layer(town: Town) -> None:
@@ -136,6 +161,59 @@ def test_what_concerns_a_sealed_case_is_not_shown_to_a_clerk_who_does_not_know_i
     edit(town, "grid_worker_2", case, description="听说那件事")
     assert kept(town, user="clerk") == []
     assert len(kept(town, user="centre_director")) == 1
+
+
+def test_a_stopped_phone_hands_in_what_it_holds_and_gets_nothing(town: Town) -> None:
+    """PU13, as an unmodified client meets it: pulls fail, pushes do not, and the centre finds what was written."""
+    from tests.http.town import PASSWORD
+
+    body = {"username": "grid_worker", "password": PASSWORD, "device": {"id": "lost"}}
+    session = town.client.post("/api/v1/sessions", json=body).json()
+    lost = {"Authorization": f"Bearer {session['access_token']}"}
+    seen = town.capture()
+    assert town.post("grid_worker", "/api/v1/devices/lost/revoke").status_code == 204
+
+    def on_lost_phone(path: str, sent: Any) -> Any:
+        return town.client.post(path, json=sent, headers=lost)
+
+    refused = on_lost_phone("/sync/v1/cases/pull", {"checkpoint": None, "limit": 1})
+    assert (refused.status_code, refused.json()["code"], refused.json()["wipe"]) == (
+        401,
+        "session_ended",
+        True,
+    )
+    renewed = town.client.post(
+        "/api/v1/sessions/refresh", json={"refresh_token": session["refresh_token"]}
+    ).json()
+    assert (renewed["wipe"], renewed["user"]["roles"], renewed["user"]["grants"]) == (True, [], [])
+    lost = {"Authorization": f"Bearer {renewed['access_token']}"}
+    again = on_lost_phone("/sync/v1/cases/pull", {"checkpoint": None, "limit": 1})
+    assert again.content == refused.content
+
+    identity = new_id()
+    sent = {
+        "id": identity,
+        "kind": "dispute",
+        "category": "0204",
+        "title": "山里记的",
+        "captured_at": town.now(),
+    }
+    rows = [{"newDocumentState": doc | {"w": f"9:{new_id()}"}} for doc in (sent, sent | {"id": seen})]
+    answer = on_lost_phone("/sync/v1/cases/push", rows)
+    assert (answer.status_code, answer.headers["wangge-wipe"]) == (200, "true")
+    assert [(doc["id"], doc["_deleted"], "title" in doc) for doc in answer.json()] == [
+        (identity, True, False),
+        (seen, True, False),
+    ]
+    assert "wangge-wipe" not in town.push("grid_worker", "cases").headers
+
+    assert town.get("clerk", f"/api/v1/cases/{identity}").status_code == 404
+    items = {item["doc_id"]: item for item in kept(town, reason="device_revoked")}
+    assert set(items) == {identity, seen}
+    assert items[identity]["payload"]["new"]["title"] == "山里记的"
+    done = town.post("clerk", f"/api/v1/quarantine/{items[identity]['id']}/acts", {"act": "apply"})
+    assert done.status_code == 200, done.text
+    assert town.get("clerk", f"/api/v1/cases/{identity}").json()["case"]["title"] == "山里记的"
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from msgspec import Struct
 
 from sync.cases.catalogue import ROLES
-from tests.http.town import CELLS, ELSEWHERE, Town, new_id
+from tests.http.town import CELLS, ELSEWHERE, PASSWORD, Town, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +196,27 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(here: Case, rule: Rule) 
             assert got == 404, f"{user} has the role elsewhere: {got}"
         else:
             assert got == rule.else_, f"{user} gets {got}"
+
+
+# What a stopped device may still do: hand in what it holds, and sign out.
+LATE = {("POST", "/sync/v1/{collection:str}/push"), ("DELETE", "/api/v1/sessions/current")}
+
+
+def test_a_stopped_device_may_hand_in_what_it_holds_and_nothing_else(town: Town) -> None:
+    values = parts_of(town, town.capture())
+    body = {"username": "admin", "password": PASSWORD, "device": {"id": "lost"}}
+    token = town.client.post("/api/v1/sessions", json=body).json()["access_token"]
+    assert town.post("admin", "/api/v1/devices/lost/revoke").status_code == 204
+    closed = [rule for rule in RULES if not rule.anonymous and rule.let_in]
+    for rule in sorted(closed, key=lambda rule: ((rule.method, rule.path) in LATE, rule.method == "DELETE")):
+        content = {"content": rule.body} if isinstance(rule.body, bytes) else {"json": rule.body}
+        options: dict[str, Any] = content if rule.method == "POST" and rule.body is not None else {}
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = town.client.request(rule.method, filled(rule.path, values), headers=headers, **options)
+        if (rule.method, rule.path) in LATE:
+            assert answer.status_code in {200, 204}, rule.path
+        else:
+            assert (answer.status_code, answer.json()["wipe"]) == (401, True), rule.path
 
 
 # --- the canary ------------------------------------------------------------------------------------------------------

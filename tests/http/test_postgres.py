@@ -46,11 +46,14 @@ def test_a_worker_signs_in_works_and_signs_out(shared: Settings) -> None:
 
 
 async def test_a_commit_of_another_process_pokes_the_streams_of_this_one(shared: Settings) -> None:
+    async def stands() -> bool:
+        return True
+
     runtime = Runtime(shared)
     runtime.open()
     try:
         head = runtime.districts[CODE].head.seq
-        stream = runtime.hub.stream(CODE, 1, head, 60_000)
+        stream = runtime.hub.stream(CODE, 1, head, 60_000, stands)
         await anext(stream)
         await anext(stream)
         call(shared, "users_add", username="li", name="李", password="ming tian hui hao")

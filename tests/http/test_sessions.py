@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -92,6 +93,36 @@ def test_a_known_and_an_unknown_name_are_locked_alike_after_five_wrong_passwords
     locked = wang.client.post("/api/v1/sessions", json={"username": "wang", "password": PASSWORD})
     assert locked.json()["code"] == "account_locked"
     assert 0 < int(locked.headers["retry-after"]) <= 30
+
+
+@pytest.mark.parametrize("name", ["wang", "nobody"])
+def test_forty_wrong_passwords_at_once_are_five_tries(wang: Served, name: str) -> None:
+    body = {"username": name, "password": "wrong wrong"}
+    with ThreadPoolExecutor(40) as pool:
+        codes = list(
+            pool.map(lambda _: wang.client.post("/api/v1/sessions", json=body).status_code, range(40))
+        )
+    assert 1 <= codes.count(401) <= 5
+    assert codes.count(401) + codes.count(429) == 40
+
+
+def test_the_own_password_is_not_guessed_in_parallel_either(wang: Served) -> None:
+    headers = wang.bearer("wang")
+    body = {"password": "wrong wrong", "new_password": "ming tian hui hao"}
+    with ThreadPoolExecutor(20) as pool:
+        codes = list(
+            pool.map(
+                lambda _: wang.client.post(f"{CURRENT}/password", json=body, headers=headers).status_code,
+                range(20),
+            )
+        )
+    assert 1 <= codes.count(401) <= 5
+    assert codes.count(401) + codes.count(429) == 20
+
+
+def test_after_the_wait_there_is_one_try(wang: Served) -> None:
+    change(wang, "account", {"pk": 1}, {"failed": 9, "locked_until": wall_ms() - 1})
+    wang.sign_in("wang")
 
 
 def test_a_stranger_cannot_lock_out_a_phone_that_is_enrolled(wang: Served) -> None:

@@ -39,6 +39,15 @@ def test_a_ticket_that_was_guessed_twice_in_one_address_is_refused(served: Serve
     assert answer.json()["code"] == "ticket_refused"
 
 
+def test_a_ticket_does_not_outlive_the_session_it_was_given_to(served: Served) -> None:
+    served.add_person("wang", "grid_worker")
+    headers = served.bearer("wang")
+    ticket = served.client.post("/sync/v1/ticket", headers=headers).json()["ticket"]
+    served.client.delete("/api/v1/sessions/current", headers=headers)
+    answer = served.client.get(f"/sync/v1/stream?ticket={ticket}")
+    assert (answer.status_code, answer.json()["code"]) == (401, "session_ended")
+
+
 # --- a real server ---------------------------------------------------------------------------------------------------
 
 
@@ -72,8 +81,10 @@ def data(settings: Settings) -> Path:
     return settings.folder
 
 
-def sign_in(url: str) -> dict[str, str]:
-    body = {"username": "wang", "password": PASSWORD}
+def sign_in(url: str, user: str = "wang", device: str | None = None) -> dict[str, str]:
+    body: dict[str, object] = {"username": user, "password": PASSWORD}
+    if device is not None:
+        body["device"] = {"id": device}
     answer = httpx.post(f"{url}/api/v1/sessions", json=body, trust_env=False, timeout=30)
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -112,6 +123,36 @@ def test_a_stop_ends_open_streams_and_the_server_in_good_order(data: Path) -> No
                 assert not any(line.startswith("event: x") for line in found), "the streams end by themselves"
         assert process.wait(30) == 0
     assert [row["username"] for row in call(Settings(data=str(data)), "users_list")] == ["li", "wang"]
+
+
+def test_an_open_stream_ends_with_its_session_whoever_ends_it(data: Path) -> None:
+    """ES5: signing out, a closed account, a stopped device; and no other stream ends with it."""
+    settings = Settings(data=str(data))
+    call(settings, "users_add", username="li", name="李", password=PASSWORD)
+    with (
+        a_server(data) as (_, url),
+        httpx.Client(trust_env=False, timeout=10) as client,
+        client.stream("GET", f"{url}/sync/v1/stream", headers=sign_in(url, "li")) as other,
+    ):
+        others = other.iter_lines()
+        headers = sign_in(url)
+        device = client.get(f"{url}/api/v1/devices", headers=headers).json()[0]["id"]
+        for end in ("sign out", "revoke", "close"):
+            headers = sign_in(url, device=device)
+            with client.stream("GET", f"{url}/sync/v1/stream", headers=headers) as stream:
+                lines = stream.iter_lines()
+                assert next(lines).startswith("retry: ")
+                if end == "sign out":
+                    client.delete(f"{url}/api/v1/sessions/current", headers=headers)
+                elif end == "revoke":
+                    call(settings, "users_revoke_device", username="wang", device=device)
+                else:
+                    call(settings, "users_state", username="wang", state="closed")
+                assert not any(line.startswith(":") for line in lines), "it ends before its next heartbeat"
+        assert next(others).startswith("retry: ")
+        call(settings, "users_state", username="wang", state="active")
+        told = [next(others) for _ in range(6)]
+        assert told.count("event: RESYNC") >= 2
 
 
 def test_a_second_server_on_the_same_files_is_refused(data: Path) -> None:

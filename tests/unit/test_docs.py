@@ -208,7 +208,10 @@ def test_hello_answers_as_the_protocol_shows(world: World) -> None:
 
 @pytest.mark.anyio
 async def test_the_first_poke_is_that_of_the_protocol() -> None:
-    stream = Hub().stream(DISTRICT, 1, example("poke")["head"], 60_000)
+    async def stands() -> bool:
+        return True
+
+    stream = Hub().stream(DISTRICT, 1, example("poke")["head"], 60_000, stands)
     await anext(stream)  # how long to wait before the next stream
     event = (await anext(stream)).decode()
     await stream.aclose()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import shapely
@@ -92,8 +93,9 @@ def test_invalid_rings_block_an_import_and_the_repair_is_shown_before_it_is_made
     assert [(fault.code, fault.severity, fault.cells) for fault in reading.report.faults] == [
         (FaultCode.RING_INVALID, Severity.ERROR, ("E00025747",)),
         (FaultCode.RING_INVALID, Severity.ERROR, ("E00025897",)),
+        (FaultCode.PLACE_UNUSUAL, Severity.WARNING, ()),  # it is not in China
     ]
-    for fault in reading.report.faults:
+    for fault in reading.report.errors:
         assert fault.repair is not None
         assert not fault.repair.made
         assert fault.repair.area_after_m2 == pytest.approx(fault.repair.area_before_m2, rel=1e-6)
@@ -105,6 +107,7 @@ def test_the_repair_is_made_when_asked_for_and_still_reported(manchester_file: b
     assert [
         (fault.severity, fault.cells, fault.repair and fault.repair.made) for fault in reading.report.faults
     ] == [
+        (Severity.WARNING, (), None),
         (Severity.WARNING, ("E00025747",), True),
         (Severity.WARNING, ("E00025897",), True),
     ]
@@ -125,6 +128,9 @@ def test_the_repair_is_made_when_asked_for_and_still_reported(manchester_file: b
         (b'{"type": "FeatureCollection", "features": [NaN]}', FaultCode.JSON_MALFORMED),
         (b"PK\x03\x04 a spreadsheet", FaultCode.JSON_MALFORMED),
         (b"[" * 100_000, FaultCode.JSON_MALFORMED),
+        (b'{"type": "FeatureCollection", "features": [' + b"9" * 5000 + b"]}", FaultCode.JSON_MALFORMED),
+        (b'{"type": "FeatureCollection", "features": [{"id": 1, "id": 2}]}', FaultCode.JSON_DUPLICATE_KEY),
+        (b'{"features": [], "type": "FeatureCollection", "features": []}', FaultCode.JSON_DUPLICATE_KEY),
         (b"[]", FaultCode.NOT_A_FEATURE_COLLECTION),
         (b'{"type": "Topology", "features": []}', FaultCode.NOT_A_FEATURE_COLLECTION),
         (b'{"type": "FeatureCollection", "features": []}', FaultCode.NO_CELLS),
@@ -153,14 +159,50 @@ def test_without_a_declared_coordinate_system_nothing_is_guessed() -> None:
         ("urn:ogc:def:crs:OGC:1.3:CRS84", Crs.GCJ02, FaultCode.CRS_CONFLICT),
         ("EPSG:4490", Crs.CGCS2000, None),
         ("EPSG:4490", Crs.WGS84, None),  # the same numbers
+        ("EPSG:4490", None, None),
+        ("urn:ogc:def:crs:EPSG::4326", None, None),
+        ("EPSG:3857", None, FaultCode.CRS_UNKNOWN),
     ],
 )
 def test_a_coordinate_system_named_in_the_file_must_agree(
-    named: str, declared: Crs, code: FaultCode | None
+    named: str, declared: Crs | None, code: FaultCode | None
 ) -> None:
-    crs = {"type": "name", "properties": {"name": named}}
-    reading = read_geojson(collection(chessboard(), crs=crs), declared)
-    assert [fault.code for fault in reading.report.errors] == ([] if code is None else [code])
+    member = {"type": "name", "properties": {"name": named}}
+    for crs in (member, named):
+        reading = read_geojson(collection(chessboard(), crs=crs), declared)
+        assert [fault.code for fault in reading.report.errors] == ([] if code is None else [code])
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [
+        {"type": "link", "properties": {"href": "http://example.org/crs"}},
+        {"type": "EPSG", "properties": {"code": 3857}},
+        {"type": "name", "properties": {"name": 4326}},
+        4326,
+        {},
+    ],
+)
+def test_a_coordinate_system_told_in_a_way_nobody_here_knows_is_not_passed_over(crs: object) -> None:
+    for declared in (Crs.WGS84, None):
+        reading = read_geojson(collection(chessboard(), crs=crs), declared)
+        assert [fault.code for fault in reading.report.faults] == [FaultCode.CRS_UNKNOWN]
+
+
+def test_a_coordinate_system_may_stand_at_the_geometry() -> None:
+    cells: list[dict[str, Any]] = chessboard()
+    cells[3]["geometry"]["crs"] = {"type": "name", "properties": {"name": "EPSG:3857"}}
+    assert only(read(cells), FaultCode.CRS_UNKNOWN).severity is Severity.ERROR
+    assert read_geojson(collection(chessboard(), crs=None), Crs.WGS84).report.faults == ()
+
+
+def test_a_key_that_stands_twice_is_no_choice_between_two_codes() -> None:
+    body = collection(chessboard()).replace(
+        b'"code": "410399001001001"', b'"code": "410399001009001", "code": "410399001001001"'
+    )
+    (fault,) = read_geojson(body, Crs.WGS84).report.faults
+    assert fault.code is FaultCode.JSON_DUPLICATE_KEY
+    assert "code" in fault.sentence_en
 
 
 # Coordinates
@@ -186,7 +228,7 @@ def test_latitude_first_is_recognised_where_both_could_be_latitudes() -> None:
     assert [fault.code for fault in read(west).report.faults] == [FaultCode.AXES_SWAPPED]
 
 
-def test_latitude_first_is_recognised_by_the_extent_outside_china(manchester: Layer) -> None:
+def test_latitude_first_is_recognised_by_the_last_edition_outside_china(manchester: Layer) -> None:
     swapped = [
         feature(
             cell.code,
@@ -194,7 +236,7 @@ def test_latitude_first_is_recognised_by_the_extent_outside_china(manchester: La
         )
         for cell in manchester.cells[:20]
     ]
-    reading = read(swapped, extent=(-3.0, 53.0, -2.0, 54.0))
+    reading = read(swapped, fields=MANCHESTER_FIELDS, previous=manchester)
     assert [fault.code for fault in reading.report.faults] == [FaultCode.AXES_SWAPPED]
 
 
@@ -210,9 +252,9 @@ def test_coordinates_off_the_earth_name_their_cell() -> None:
     assert fault.cells == ("410399001002002",)
 
 
-def test_a_cell_far_from_the_district_is_an_error() -> None:
+def test_a_cell_far_from_the_last_edition_is_an_error(board: Layer) -> None:
     cells = [*chessboard(), feature("410399001004001", square(113.6, 34.7, 113.7, 34.8))]
-    fault = only(read(cells, extent=(112.3, 34.6, 112.5, 34.7)), FaultCode.OUTSIDE_EXTENT)
+    fault = only(read(cells, previous=board), FaultCode.OUTSIDE_EXTENT)
     assert fault.cells == ("410399001004001",)
 
 
@@ -224,7 +266,75 @@ def test_a_wrong_tag_is_suspected_when_the_last_edition_lies_elsewhere(board: La
     assert read(chessboard(), previous=board).report.faults == ()
 
 
+def test_a_layer_far_from_the_last_edition_is_refused_as_a_whole(board: Layer) -> None:
+    for change in (lambda x, y: (x + 1, y), lambda x, y: (x - 112.4, y - 34.66)):
+        (fault,) = read(moved(change), previous=board).report.errors
+        assert fault.code is FaultCode.LAYER_ELSEWHERE
+    assert read(moved(lambda x, y: (x - 112.4, y - 34.66))).report.warnings[0].code is FaultCode.PLACE_UNUSUAL
+
+
+def test_a_last_edition_that_lies_nowhere_does_not_keep_the_right_one_out(board: Layer) -> None:
+    nowhere = read(moved(lambda x, y: (x - 112.4, y - 34.66))).layer
+    reading = read(chessboard(), previous=nowhere)
+    assert reading.layer is not None
+    assert [fault.code for fault in reading.report.faults] == [FaultCode.LAYER_ELSEWHERE]
+
+
+def test_cells_that_keep_their_codes_and_not_their_ground_are_told_of(board: Layer) -> None:
+    near = only(read(moved(lambda x, y: (x + 0.01, y)), previous=board), FaultCode.CELLS_MOVED)
+    assert (near.severity, " 917 m" in near.sentence_en) == (Severity.WARNING, True)
+    stretched = read(moved(lambda x, y: (112.4 + (x - 112.4) * 300, y))).layer
+    far = only(read(chessboard(), previous=stretched), FaultCode.CELLS_MOVED)
+    assert far.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**309), "112.4", True, None, [112.4]])
+def test_what_is_no_coordinate_names_its_cell(number: object) -> None:
+    cells: list[dict[str, Any]] = chessboard()
+    cells[0]["geometry"]["coordinates"][0][1][0] = number
+    assert only(read(cells), FaultCode.COORDINATES_MALFORMED).cells == ("410399001001001",)
+
+
 # Codes and parents
+
+
+@pytest.mark.parametrize(
+    "code", ["outside", "a\x00b", "a b", "x" * 65, "x" * 100_000, "<b>", 10**100, "\ud800"], ids=range(8)
+)
+def test_what_cannot_be_a_code_blocks_and_is_not_repeated(code: object) -> None:
+    for field in ("code", "parent"):
+        cells: list[dict[str, Any]] = [feature("a", square(112.4, 34.66, 112.41, 34.67), parent="D")]
+        cells[0]["properties"][field] = code
+        report = read(cells, fields=Fields(parents=("parent",))).report
+        fault = next(fault for fault in report.errors if fault.code is FaultCode.CODE_NOT_ALLOWED)
+        assert field in fault.sentence_en
+        assert len(msgspec.json.encode(report)) < 2000
+
+
+@pytest.mark.parametrize("name", ["甲\x00", "甲\n乙", "甲" * 101, "\ud800"])
+def test_a_name_is_one_line_that_fits_a_list(name: str) -> None:
+    cells: list[dict[str, Any]] = chessboard()
+    cells[0]["properties"]["name"] = name
+    assert only(read(cells), FaultCode.NAME_NOT_ALLOWED).cells == ("410399001001001",)
+    above = feature("a", square(112.4, 34.66, 112.41, 34.67), parent="D", parent_name=name)
+    fields = Fields(parents=("parent",), parent_names=("parent_name",))
+    assert only(read([above], fields=fields), FaultCode.NAME_NOT_ALLOWED).severity is Severity.ERROR
+
+
+def test_there_is_one_district_at_the_top() -> None:
+    cells = [
+        feature("a", square(112.4, 34.66, 112.41, 34.67), parent="D"),
+        feature("b", square(112.41, 34.66, 112.42, 34.67), parent="E"),
+    ]
+    fault = only(read(cells, fields=Fields(parents=("parent",))), FaultCode.DISTRICT_NOT_ONE)
+    assert "D、E" in fault.sentence_zh
+
+
+def test_codes_of_another_county_are_told_of() -> None:
+    fault = only(read(chessboard(), district="110101"), FaultCode.CODE_FOREIGN)
+    assert (fault.severity, "9 cells" in fault.sentence_en) == (Severity.WARNING, True)
+    assert read(chessboard(), district="410399").report.faults == ()
+    assert read(chessboard(), district="x1").report.faults == ()
 
 
 @pytest.mark.parametrize(

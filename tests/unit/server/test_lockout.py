@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.auth.lockout import AddressLimit, Phantoms, wait_after
+from server.auth.lockout import AddressLimit, Phantoms, Tries, may_try, wait_after
 from server.auth.passwords import Hasher, check_new_password
 from server.errors import PasswordRefused
 
@@ -24,6 +24,18 @@ def test_names_that_do_not_exist_are_locked_too_and_forgotten_in_the_end() -> No
     for number in range(10_000):
         phantoms.failed("d", str(number), 1000)
     assert phantoms.locked_until("d", "nobody") == 0
+
+
+def test_what_is_being_looked_at_counts_until_it_ends() -> None:
+    tries = Tries()
+    one, phone = ("d", "wang", ""), ("d", "wang", "phone")
+    with tries.one(*one) as first, tries.one(*one) as second, tries.one(*phone) as other:
+        assert (first, second, other) == (0, 1, 0)
+    with tries.one(*one) as again:
+        assert again == 0
+    assert [may_try(0, under_way) for under_way in (0, 4, 5)] == [True, True, False]
+    assert [may_try(3, under_way) for under_way in (1, 2)] == [True, False]
+    assert [may_try(12, under_way) for under_way in (0, 1)] == [True, False]
 
 
 def test_an_address_gets_so_many_tries_a_minute() -> None:

@@ -33,10 +33,14 @@ async def event(stream: AsyncGenerator[bytes, None]) -> dict[str, object]:
     return found
 
 
+async def always() -> bool:
+    return True
+
+
 async def opened(
-    hub: Hub, user: int = 1, district: str = "d", life: int = LONG
+    hub: Hub, user: int = 1, district: str = "d", life: int = LONG, still: Any = always
 ) -> AsyncGenerator[bytes, None]:
-    stream = hub.stream(district, user, 7, life)
+    stream = hub.stream(district, user, 7, life, still)
     retry = (await anext(stream)).decode()
     assert 3000 <= int(retry.removeprefix("retry: ")) <= 15000
     assert await event(stream) == {"collections": None, "head": 7}
@@ -104,6 +108,40 @@ async def test_a_stream_ends_with_its_token(hub: Hub) -> None:
     stream = await opened(hub, life=1)
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(anext(stream), 10)
+
+
+async def test_a_stream_ends_untold_when_its_session_does(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ES5: asked before a poke, before a heartbeat, and at once when a session is known to have ended."""
+    stands = [True]
+
+    async def still() -> bool:
+        return stands[0]
+
+    for wake in ("poke", "heartbeat", "doubt"):
+        stands[0] = True
+        stream = await opened(hub, still=still)
+        if wake == "heartbeat":
+            monkeypatch.setattr(pokes, "HEARTBEAT_MS", 1)
+            assert await anext(stream) == b": \n\n"
+        waiting = asyncio.ensure_future(anext(stream))
+        stands[0] = False
+        if wake != "heartbeat":
+            hub.poke("d", 8 if wake == "poke" else 0, None if wake == "poke" else ())
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(waiting, 10)
+        monkeypatch.setattr(pokes, "HEARTBEAT_MS", 15_000)
+    assert hub.streams == 0
+
+
+async def test_a_stream_that_is_only_asked_about_tells_nothing(hub: Hub) -> None:
+    stream = await opened(hub)
+    waiting = asyncio.ensure_future(anext(stream))
+    hub.poke("d", 0, ())
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    hub.poke("d", 8, ["cases"])
+    assert b'"head":8' in await asyncio.wait_for(waiting, 10)
+    await stream.aclose()
 
 
 async def test_closing_ends_every_stream_also_one_that_is_about_to_tell(

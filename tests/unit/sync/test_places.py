@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from msgspec import structs
+
 from geo.coordinates import convert_point
 from geo.points import Crs
 from sync import administration, batch as batches
+from sync.errors import Unprocessable
 from sync.upkeep import Moved, regrid_work
 from tests.unit.sync.district import CELLS, FAR, FIRST, HOME, NEXT, SECOND, layer_of, middle_of, user_id
 
 if TYPE_CHECKING:
-    import pytest
-
     from sync.commit import Context
     from sync.store import Tx
     from tests.unit.sync.district import District
@@ -204,6 +206,15 @@ def test_a_case_without_a_fix_stays_although_its_author_has_another_cell_by_now(
     district.grant("an", "grid_worker", cell=FAR)
     assert regrid(district, layer_of({CELLS[4]: CELLS[5]})) == 0
     assert district.whole("cases", case["id"])["cell"] == HOME
+
+
+@pytest.mark.parametrize("code", ["outside", "x" * 65, "a\x00"])
+def test_no_cell_is_called_like_what_lies_in_none(district: District, code: str) -> None:
+    layer = layer_of()
+    named = structs.replace(layer, cells=(structs.replace(layer.cells[0], code=code), *layer.cells[1:]))
+    with pytest.raises(Unprocessable):
+        administration.add_generation(named)
+    assert len(district.rows("generation")) == 1
 
 
 def test_a_unit_has_the_cells_of_its_area_in_each_edition(district: District) -> None:

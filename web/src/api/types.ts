@@ -77,6 +77,7 @@ export interface RefreshAnswer {
   access_token: string
   refresh_token?: string
   expires_in: number
+  wipe?: boolean
 }
 
 export interface DemoAccount {

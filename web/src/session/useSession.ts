@@ -47,6 +47,13 @@ async function renewOnce(): Promise<boolean> {
   if (!before) return false
   const body = { refresh_token: before.refreshToken }
   const outcome = await send<RefreshAnswer>('/api/v1/sessions/refresh', { method: 'POST', body })
+  if (outcome.ok && outcome.data.wipe) {
+    // the device was stopped: this page holds nothing that is still to be handed in
+    localStorage.removeItem(DEVICE_KEY)
+    lapsed.value = true
+    keep(null)
+    return false
+  }
   if (outcome.ok) {
     keep(refreshed(before, outcome.data))
     return true
