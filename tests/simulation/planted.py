@@ -226,6 +226,7 @@ BUGS = (
             "        _stub(batch, facts, caller, row, result.reason",
             "        raise RuntimeError(result.reason",
         ),
+        ("push", "        raise Spoiled(place) from error\n", "        raise\n"),
     ),
     bug(
         "what came before its case waits for ever",
