@@ -12,7 +12,7 @@ from msgspec import structs
 
 from sync import content
 from sync.cases.catalogue import STATUSES
-from sync.content import NewKey
+from sync.content import NewKey, Said
 from sync.store import Row
 from sync.values import CLASSES, Chance, Collection, Doc, Head, Interval, Keys, Named, Place
 
@@ -35,7 +35,7 @@ def status_number(code: str | None) -> int | None:
 class Item:
     """One document in hand."""
 
-    __slots__ = ("before", "created", "doc", "final", "fresh", "moved", "old", "values", "wrote")
+    __slots__ = ("before", "created", "doc", "final", "fresh", "moved", "old", "said", "values", "wrote")
 
     def __init__(self, doc: Doc, values: dict[str, Any] | None, *, fresh: NewKey | None = None) -> None:
         self.before = doc
@@ -47,6 +47,7 @@ class Item:
         self.moved = False  # a place, class or link changed: children follow
         self.wrote = False  # content changed
         self.final: Doc | None = None  # the row as written
+        self.said: Said | None = None  # what its phone wrote, of a capture
 
     @property
     def id(self) -> str:
@@ -468,6 +469,7 @@ class Batch:
                 dek=item.fresh or doc.dek,
                 keys=self.keys,
                 chance=self.chance,
+                said=item.said,
             )
             doc = structs.replace(doc, clear=clear, sealed=sealed, v=self.n, seq=self.n)
         elif item.moved:

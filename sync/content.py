@@ -121,6 +121,47 @@ def _parts_of(name: str, *, above: bool, by_class: bool) -> _Parts:
     return _Parts(tuple(sorted(wire)), tuple(sorted(secret)), wire | secret | _OUTSIDE_ROW)
 
 
+class Said(msgspec.Struct, frozen=True):
+    """What a phone says, encoded once: for the mark of a duplicate, and for the row if it is kept just so.
+
+    kept: its fields that hold something, but for the envelope; clear, wire: those in the clear and the personal ones,
+    as JSON without braces; digest: a hash of both, with the write id the mark of a duplicate.
+    """
+
+    kept: dict[str, Any]
+    clear: bytes
+    wire: bytes
+    digest: bytes
+
+
+def said(name: str, values: Mapping[str, Any]) -> Said:
+    """`values` hold fields of the phone alone, as ``model.checked`` leaves them."""
+    kept = {field: value for field, value in values.items() if value is not None and field not in _ENVELOPE}
+    personal = PERSONAL[name] & kept.keys()
+    clear = _canonical({field: kept[field] for field in kept.keys() - personal})[1:-1]
+    wire = _canonical({field: kept[field] for field in personal})[1:-1]
+    return Said(kept, clear, wire, hashlib.sha256(b"%b\n%b" % (clear, wire)).digest()[:16])
+
+
+def _as_said(name: str, said: Said, values: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
+    """The clear and the secret part of a document that holds what its phone said and fields of the server.
+
+    None if anything of what was said stands otherwise in it, or has to lie apart.
+    """
+    kept = said.kept
+    for field, value in kept.items():
+        held = values.get(field)
+        if held is not value and not (type(held) is str and held == value):
+            return None
+    parts = _parts_of(name, above=False, by_class=False)
+    more = {field: value for field, value in values.items() if field not in kept and value is not None}
+    secret = {field: more.pop(field) for field in parts.secret if field in more}
+    if more.keys() & parts.apart or b'"id_number"' in said.wire:
+        return None
+    clear = b",".join(part for part in (said.clear, _inner(more)) if part)
+    return clear, _encode(secret) if secret else b""
+
+
 def split(
     collection: int, values: Mapping[str, Any], klass: int, entry_class: int | None
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -157,23 +198,30 @@ def pack(
     dek: "NewKey | bytes | None",
     keys: Keys,
     chance: Chance,
+    said: Said | None = None,
 ) -> tuple[bytes, bytes | None, bytes]:
     """The columns `clear` and `sealed` of a document with these values, and the sealed part that goes by wire, open.
 
-    `dek` is the wrapped data key, or a new one; it may be None only where nothing needs sealing.
+    `dek` is the wrapped data key, or a new one; it may be None only where nothing needs sealing. `said` is what its
+    phone wrote, where these values come from it.
     """
-    clear, wire, secret = split(collection, values, klass, entry_class)
-    if not wire and not secret:
-        return _inner(clear), None, b""
-    inner = _inner(wire)
-    plain = len(inner).to_bytes(4, "big") + inner + (_encode(secret) if secret else b"")
+    open_to_all = klass == NORMAL and not entry_class
+    ready = _as_said(NAMES[collection], said, values) if said is not None and open_to_all else None
+    if said is not None and ready is not None:
+        (clear, hidden), inner = ready, said.wire
+    else:
+        open_, wire, secret = split(collection, values, klass, entry_class)
+        clear, inner, hidden = _inner(open_), _inner(wire), _encode(secret) if secret else b""
+    if not inner and not hidden:
+        return clear, None, b""
+    plain = len(inner).to_bytes(4, "big") + inner + hidden
     label = label_of(collection, key)
     if isinstance(dek, NewKey):
         nonce = chance.bytes(_NONCE)
-        return _inner(clear), nonce + dek.cipher.encrypt(nonce, plain, label), inner
+        return clear, nonce + dek.cipher.encrypt(nonce, plain, label), inner
     if dek is None:
         raise KeyLost("Personal values without a data key.")
-    return _inner(clear), seal(keys, chance, dek, plain, label), inner
+    return clear, seal(keys, chance, dek, plain, label), inner
 
 
 def _open(doc: Doc, keys: Keys) -> tuple[bytes, bytes]:
@@ -210,19 +258,6 @@ def whole(doc: Doc, keys: Keys) -> dict[str, Any]:
             if party.get("id") in ids:
                 party["id_number"] = ids[party["id"]]
     return values
-
-
-def digest(values: Mapping[str, Any]) -> bytes:
-    """A hash of the content the phone owns: with the write id, the mark of a duplicate.
-
-    `values` hold fields of the phone alone, as ``model.checked`` leaves them.
-    """
-    content = dict(values)
-    for name in _ENVELOPE:
-        content.pop(name, None)
-    if None in content.values():
-        content = {name: value for name, value in content.items() if value is not None}
-    return hashlib.sha256(_canonical(content)).digest()[:16]
 
 
 def tombstone(values: Mapping[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ class _Sent(Struct):
     assumedMasterState: Raw = Raw(b"")  # noqa: N815  # a union of Raw and None takes null only
 
 
+_NOTHING = content.said("cases", {})
 _UNREAD = Checked({}, [], {}, usable=False, reason=None)
 _decode_rows = msgspec.json.Decoder(list[_Sent]).decode
 _decode_raws = msgspec.json.Decoder(list[Raw]).decode
@@ -155,10 +156,10 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
         except (ValueError, RecursionError):
             assumed = None
         assumed = assumed if isinstance(assumed, dict) else None
-    result = _UNREAD if fault is not None else checked(content.NAMES[collection], doc)
-    return PushRow(
-        raw, key, doc, assumed, fault, write_id(doc), checked=result, digest=content.digest(result.values)
-    )
+    name = content.NAMES[collection]
+    result = _UNREAD if fault is not None else checked(name, doc)
+    said = _NOTHING if fault is not None else content.said(name, result.values)
+    return PushRow(raw, key, doc, assumed, fault, write_id(doc), checked=result, said=said)
 
 
 def _key_of(collection: int, text: Any) -> tuple[bytes, str | None]:

@@ -160,6 +160,7 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         w=row.w,
         digest=row.digest,
     )
+    item.said = row.said
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
     if row.base is not None:

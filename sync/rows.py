@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from sync.cases.model import Checked
+from sync.content import Said
 
 _W_MAX = 100
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -16,8 +17,8 @@ class PushRow(Struct, frozen=True):
     """What can be known of a row before anything is asked of the database.
 
     `raw` as it came; `key` of its id, empty when there is none; `doc` and `base` decoded, `fault` why not; `w` the
-    write id, if it has one; `checked` the document sorted into what is kept and what is not; `digest` of what the
-    phone owns.
+    write id, if it has one; `checked` the document sorted into what is kept and what is not; `said` what the phone owns
+    of it, encoded.
     """
 
     raw: bytes
@@ -27,7 +28,12 @@ class PushRow(Struct, frozen=True):
     fault: str | None
     w: str | None
     checked: Checked
-    digest: bytes
+    said: Said
+
+    @property
+    def digest(self) -> bytes:
+        """A hash of what the phone owns: with the write id, the mark of a duplicate."""
+        return self.said.digest
 
     @property
     def mark(self) -> str:
