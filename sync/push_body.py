@@ -179,7 +179,7 @@ def _key_of(collection: int, text: Any) -> tuple[bytes, str | None]:
 
 def _deep(raw: bytes) -> bool:
     """Whether JSON nests deeper than the limit; strings are skipped."""
-    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
+    if not _opens_more_than(DEPTH_MAX, raw):
         return False
     depth = 0
     quoted = escaped = False
@@ -199,6 +199,19 @@ def _deep(raw: bytes) -> bool:
                 return True
         elif byte in b"}]":
             depth -= 1
+    return False
+
+
+def _opens_more_than(most: int, raw: bytes) -> bool:
+    # Looked for one by one: nearly every row has a handful, and a search goes faster than a count.
+    opened = 0
+    for mark in (b"{", b"["):
+        place = raw.find(mark)
+        while place >= 0:
+            opened += 1
+            if opened > most:
+                return True
+            place = raw.find(mark, place + 1)
     return False
 
 

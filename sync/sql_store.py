@@ -9,7 +9,7 @@ column names of ``tables`` only.
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -570,16 +570,10 @@ class SqlReader:
 _INSERT_DOC = f"insert into document ({_DOC}) values ({', '.join('?' * len(_DOC_COLUMNS))})"  # noqa: S608
 # What nearly every new document is: in no hand, under no case, without a past. Columns that hold nothing are not named,
 # since each costs the driver a question.
-_EMPTY_IN_PLAIN = frozenset(
-    {
-        "gone", "duty", "duty_since", "person", "person_since", "entry_class", "case_pk", "link", "own_since", "code",
-        "history",
-    }
-)  # fmt: skip
-_PLAIN = [name for name in _DOC_COLUMNS if name not in _EMPTY_IN_PLAIN]
-_plain_values = attrgetter(*_PLAIN)
 _INSERT_PLAIN = (
-    f"insert into document ({', '.join(_PLAIN)}, history) values ({', '.join('?' * len(_PLAIN))}, false)"  # noqa: S608
+    "insert into document (pk, collection, id, seq, born, v, cell, cell_since, author, author_since, klass, "
+    "klass_since, writer, w, device, digest, status, dek, clear, sealed, history) "
+    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, false)"
 )
 _UPDATE_DOC = f"update document set {', '.join(f'{name} = ?' for name in _DOC_COLUMNS[1:])} where pk = ?"  # noqa: S608
 
@@ -594,6 +588,31 @@ def _is_plain(doc: Doc) -> bool:
         and doc.own_since is None
         and doc.gone is None
         and not doc.history
+    )
+
+
+def _plain_row(doc: Doc) -> tuple[Any, ...]:
+    return (
+        doc.pk,
+        doc.collection,
+        bytearray(doc.id),
+        doc.seq,
+        doc.born,
+        doc.v,
+        doc.cell,
+        doc.cell_since,
+        doc.author,
+        doc.author_since,
+        doc.klass,
+        doc.klass_since,
+        doc.writer,
+        doc.w,
+        doc.device,
+        None if doc.digest is None else bytearray(doc.digest),
+        doc.status,
+        None if doc.dek is None else bytearray(doc.dek),
+        bytearray(doc.clear),
+        None if doc.sealed is None else bytearray(doc.sealed),
     )
 
 
@@ -675,7 +694,7 @@ class SqlTx(SqlReader):
 
     def insert_documents(self, docs: Sequence[Doc]) -> None:
         plain = [doc for doc in docs if _is_plain(doc)]
-        self._run_many(_INSERT_PLAIN, [_bound(_plain_values(doc)) for doc in plain])
+        self._run_many(_INSERT_PLAIN, [_plain_row(doc) for doc in plain])
         if len(plain) < len(docs):
             self._run_many(_INSERT_DOC, [_bound(astuple(doc)) for doc in docs if not _is_plain(doc)])
 

@@ -96,15 +96,22 @@ def _pushed_shape(collection: str) -> Any:
     for field in FIELDS[collection]:
         if field.name in _IDENTIFYING[collection] or (field.required and field.owner == "phone"):
             fields.append((field.name, field.shape))
-        elif field.owner == "phone":
-            fields.append((field.name, field.shape | None | UnsetType, UNSET))
-    return msgspec.defstruct(f"Pushed_{collection}", fields, kw_only=True, gc=False)
+        else:
+            shape = field.shape if field.owner == "phone" else Any
+            fields.append((field.name, shape | None | UnsetType if shape is not Any else Any, UNSET))
+    names = {"class": "class_"}
+    return msgspec.defstruct(
+        f"Pushed_{collection}",
+        [(names.get(f[0], f[0]), *f[1:]) for f in fields]
+        + [(mark.replace("_", "wire_", 1), Any, UNSET) for mark in _WIRE_MARKS],
+        rename={"class_": "class", **{mark.replace("_", "wire_", 1): mark for mark in _WIRE_MARKS}},
+        kw_only=True,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
 
 
 _PUSHED: Final[Mapping[str, Any]] = {collection: _pushed_shape(collection) for collection in COLLECTIONS}
-_KNOWN: Final[Mapping[str, frozenset[str]]] = {
-    collection: frozenset(BY_NAME[collection]) | set(_WIRE_MARKS) for collection in COLLECTIONS
-}
 _LOOKUPS: Final[Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]]] = {
     collection: tuple((f.name, TABLES[f.table]) for f in fields if f.table)
     for collection, fields in FIELDS.items()
@@ -166,9 +173,7 @@ def checked(collection: str, doc: dict[str, Any]) -> Checked:
 
     Server-owned fields are left out without an issue: a phone sends back the whole document it holds.
     """
-    shape, known = _PUSHED[collection], _KNOWN[collection]
-    if not isinstance(doc, dict) or not doc.keys() <= known:
-        return _checked_field_by_field(collection, doc)
+    shape = _PUSHED[collection]
     try:
         msgspec.convert(doc, shape)
     except _MISFIT:
