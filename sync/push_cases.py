@@ -22,7 +22,9 @@ _IDENTIFYING = ("id", "kind", "subject_kind", "owner_id")
 
 
 def load_waiting(reader: Reader, facts: Facts, keys: Sequence[bytes]) -> None:
-    """Entries that came before their case."""
+    """Entries that came before their case: nearly always there is none at all."""
+    if not reader.find("waiting", {"linked": False}, limit=1, columns=["entry_pk"]):
+        return
     for row in reader.find("waiting", {"case_id": list(keys), "linked": False}, order=["entry_pk"]):
         facts.waiting.setdefault(row["case_id"], []).append(row["entry_pk"])
     pks = [pk for pks in facts.waiting.values() for pk in pks]

@@ -20,7 +20,8 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
     known = facts.learn(tx.documents(collection, keys))
     load_history(tx, facts, known)
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
-    _kept(tx, facts, collection, ids, [row.mark for row in rows if not row.key])
+    unsure = ids if caller.late else _may_be_kept(facts, collection, rows, ids)
+    _kept(tx, facts, collection, unsure, [row.mark for row in rows if not row.key])
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)
     waits = any(doc.own_since is not None for doc in known)
@@ -38,11 +39,29 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
             of_case.append(named)
 
 
+def _may_be_kept(
+    facts: Facts, collection: int, rows: Sequence[PushRow], ids: Mapping[bytes, str]
+) -> Mapping[bytes, str]:
+    """The ids of a push whose rows may be put aside: a clean capture of a case that is not here never is."""
+    if collection != Collection.cases or len(ids) < len(rows):
+        return ids
+    return {
+        row.key: ids[row.key]
+        for row in rows
+        if row.fault is not None
+        or not row.checked.usable
+        or row.checked.rest
+        or row.doc.get("_deleted")
+        or (collection, row.key) in facts.docs
+    }
+
+
 def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], marks: Sequence[str]) -> None:
     """Which rows are in quarantine already: those with an id by it, those without by what they say."""
     columns = ["doc_id", "w"]
     keys = {text: key for key, text in ids.items()}
-    kept = tx.find("quarantine", {"doc_id": list(keys), "collection": collection}, columns=columns)
+    where = {"doc_id": list(keys), "collection": collection}
+    kept = tx.find("quarantine", where, columns=columns) if keys else []
     if marks:
         kept += tx.find(
             "quarantine", {"doc_id": "", "collection": collection, "w": list(marks)}, columns=columns
