@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from sync import content, push_cases, push_entries, push_late, push_others
+from sync import content, push_cases, push_entries, push_files, push_late, push_others
 from sync.batch import Batch
 from sync.commit import Context, Work, write
 from sync.errors import StoreUnavailable
@@ -35,7 +35,7 @@ FAILURES_MAX = 16
 _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
     Collection.cases: push_cases.decide,
     Collection.entries: push_entries.decide,
-    Collection.files: push_entries.decide_file,
+    Collection.files: push_files.decide,
     Collection.visits: push_others.decide_visit,
     Collection.households: push_others.decide_household,
     Collection.notices: push_others.decide_notice,

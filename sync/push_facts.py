@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence, Set as AbstractSet
 
-from sync import content, placing, push_cases, push_entries, push_others
+from sync import content, placing, push_cases, push_others
 from sync.entry_classes import load_named
 from sync.facts import Facts, load_cases, load_history
+from sync.parents import MERGED_HOPS, case_keys, is_act, masters
 from sync.pull import Caller
 from sync.rows import PushRow
 from sync.store import Reader, Tx
@@ -25,7 +26,7 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)
     waits = any(doc.own_since is not None for doc in known)
-    if collection == Collection.cases or waits or any(push_entries.is_act(row) for row in rows):
+    if collection == Collection.cases or waits or any(is_act(row) for row in rows):
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
     if collection == Collection.entries:
         load_named(tx, facts, [row.doc.get("body") for row in rows if row.fault is None])
@@ -80,32 +81,32 @@ def load_parents(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> None:
 def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known: Sequence[Doc]) -> list[Doc]:
     """The cases in question: pushed themselves, hung upon, or masters of merged ones."""
     cases = [doc for doc in known if doc.collection == Collection.cases]
-    wanted = push_entries.case_keys(collection, rows)
+    wanted = case_keys(collection, rows)
     if wanted:
         cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
     if collection == Collection.files:
         cases += _of_entries(tx, facts, wanted)
-    parents = {doc.case_pk for doc in known if doc.case_pk is not None}
-    cases += facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
+    above = {doc.case_pk for doc in known if doc.case_pk is not None}
+    cases += facts.learn(tx.documents_by_pk(sorted(above - facts.by_pk.keys())))
     return cases + _masters(tx, facts, cases)
 
 
 def _of_entries(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> list[Doc]:
     """The cases of the entries among these owners of files."""
     entries = facts.learn(tx.documents(Collection.entries, sorted(keys)))
-    parents = {doc.case_pk for doc in entries if doc.case_pk is not None}
-    return facts.learn(tx.documents_by_pk(sorted(parents - facts.by_pk.keys())))
+    above = {doc.case_pk for doc in entries if doc.case_pk is not None}
+    return facts.learn(tx.documents_by_pk(sorted(above - facts.by_pk.keys())))
 
 
 def _masters(tx: Tx, facts: Facts, cases: Sequence[Doc]) -> list[Doc]:
     """Where merged cases lead to."""
     found: list[Doc] = []
     merged = cases
-    for _ in range(push_entries.MERGED_HOPS):  # a case merged into one that was merged itself
-        masters = push_entries.masters(merged, facts)
-        if not masters:
+    for _ in range(MERGED_HOPS):  # a case merged into one that was merged itself
+        keys = masters(merged, facts)
+        if not keys:
             break
-        merged = facts.learn(tx.documents(Collection.cases, sorted(masters)))
+        merged = facts.learn(tx.documents(Collection.cases, sorted(keys)))
         found += merged
     return found
 

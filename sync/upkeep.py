@@ -21,7 +21,8 @@ from sync.config import OFFICE, OUTSIDE, Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
-from sync.push_entries import find_cases, take_effect
+from sync.parents import find_cases
+from sync.push_entries import take_effect
 from sync.push_facts import load_parents
 from sync.spoiled import Failures, despite
 from sync.store import Row, Tx

@@ -1,0 +1,81 @@
+"""Decisions on pushed rows of ``files``: what a file is and whose; its bytes travel apart."""
+
+from typing import Any
+
+from sync import content
+from sync.batch import Batch
+from sync.facts import Facts
+from sync.parents import owner_of
+from sync.pull import Caller
+from sync.push_cases import aside, is_duplicate, keep_rest, merged_into, restamp
+from sync.push_entries import known_row, sent_again
+from sync.rows import PushRow
+from sync.values import ENTRY_CLASSES, Collection, Doc, Level
+
+
+def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> None:
+    """What was heard in a voice note is written down later: the transcript is merged, what the file is stays."""
+    whole = facts.level(caller.user_pk, doc, batch.opened, batch.closed) == Level.full
+    if not whole or row.fault is not None or row.doc.get("_deleted") is True:
+        sent_again(batch, facts, caller, row, doc)
+        return
+    if is_duplicate(batch, facts, doc, row):
+        return
+    result = row.checked
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", doc.collection)
+        return
+    item = batch.take(doc)
+    if result.rest:
+        keep_rest(batch, facts, row, item, result.rest)
+    if merged_into(batch, facts, caller, row, item, result.values, "files"):
+        restamp(batch, facts, item, row, caller)
+
+
+# A photo or a voice note shows what happened; papers are the handlers' own, a roster of people a named person's.
+_FILE_CLASS = {"photo": "o", "voice": "o", "scan": "c", "signature": "c", "document": "c", "roster": "s"}
+
+
+def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
+    """PU3 for the record of a file; the bytes travel apart."""
+    doc = known_row(batch, facts, Collection.files, row)
+    if doc is not None:
+        _edit_file(batch, facts, caller, row, doc)
+        return
+    if row.fault is not None or row.doc.get("_deleted") is True:
+        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.files)
+        return
+    result = row.checked
+    if not result.usable:
+        aside(batch, facts, caller, row, result.reason or "unusable", Collection.files)
+        return
+    values = dict(result.values)
+    values |= {
+        "id": content.id_text(Collection.files, row.key),
+        "author": caller.user_id,
+        "device": caller.device_id,
+        "received_at": batch.now,
+        "state": "missing",
+    }
+    if row.w is not None:
+        values["w"] = row.w
+    owner = values.get("owner_id")
+    case, least = owner_of(batch, facts, caller.user_pk, owner) if isinstance(owner, str) else (None, 0)
+    letter = max(least, ENTRY_CLASSES.index(_FILE_CLASS.get(str(values.get("kind")), "c")))
+    values["class"] = ENTRY_CLASSES[letter]
+    place: dict[str, Any] = {
+        "writer": caller.user_pk,
+        "entry_class": letter,
+        "w": row.w,
+        "device": caller.device_pk,
+        "digest": row.digest,
+    }
+    if case is None:
+        item = batch.create(Collection.files, row.key, values, author=caller.user_pk, own=True, **place)
+        if isinstance(owner, str):
+            wanted = content.id_bytes(Collection.cases, owner)
+            batch.waiting.append({"entry_pk": item.doc.pk, "case_id": wanted, "linked": False})
+    else:
+        item = batch.create(Collection.files, row.key, values, parent=case, **place)
+    if result.rest:
+        keep_rest(batch, facts, row, item, result.rest)
