@@ -21,7 +21,7 @@ from server.demo.district import draw
 from server.demo.units import units
 from server.runtime import initialise, opened
 from server.settings import Settings
-from sync import administration as adm
+from sync import administration as adm, generations
 from sync.commit import Work
 from sync.upkeep import regrid_work
 
@@ -48,7 +48,7 @@ def prepare(settings: Settings) -> list[tuple[float, float]]:
         def do(work: Work[Any]) -> Any:
             return writer.submit_blocking(work)
 
-        do(adm.activate_generation(do(adm.add_generation(layer))))
+        do(generations.activate_generation(do(generations.add_generation(layer))))
         while (
             do(regrid_work()).after is not None
         ):  # cases follow a new edition: not while something is measured

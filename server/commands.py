@@ -24,9 +24,7 @@ from server.runtime import Runtime
 from server.verify import Verified, verify_district
 from sync.administration import (
     UnitRecord,
-    activate_generation,
     add_account,
-    add_generation,
     end_grant,
     grant_role,
     import_units,
@@ -38,6 +36,7 @@ from sync.cases.rules_lint import lint
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context
 from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
+from sync.generations import activate_generation, add_generation
 from sync.store import Reader, Row, Tx
 
 UNIT_COLUMNS = ("code", "type", "name", "area", "level", "parent")

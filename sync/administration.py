@@ -8,15 +8,13 @@ from typing import Any
 
 import msgspec
 
-from geo.cells import NAME_MAX, Area, Cell, Layer, is_code, is_name
-from geo.layer import from_geojson, geometry_of, to_geojson
-from sync import content
+from geo.cells import NAME_MAX, is_code, is_name
 from sync.batch import Batch
 from sync.cases.calendars import CalendarError, parse_calendar
 from sync.cases.catalogue import ROLES, UNIT_TYPES
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context, Work, audit_row, write
-from sync.config import DISTRICT_LEVEL, OUTSIDE, OUTSIDE_CODE
+from sync.config import DISTRICT_LEVEL, OUTSIDE
 from sync.errors import Conflict, NotFound, Unprocessable
 from sync.facts import Facts, load_cases
 from sync.recusal import KEPT_FROM_STAFF_CASES, recuse_staff
@@ -24,9 +22,6 @@ from sync.store import Reader, Row, Tx
 from sync.values import FOREVER, Collection, Place
 
 _PAGE = 500
-REGRID = (
-    "regrid_after"  # the setting that tells how far cases have followed the newest edition; null: all have
-)
 USERNAME_MAX = 64  # signing in takes no longer one
 _APART = frozenset({"admin", "auditor", "data_officer"})  # nobody may hold two of these
 
@@ -38,7 +33,7 @@ def new_batch(tx: Tx, context: Context, *, actor: int | None = None, device: int
     )
 
 
-def _done(tx: Tx, context: Context, n: int, action: str, touched: Sequence[str] = ()) -> int:
+def done(tx: Tx, context: Context, n: int, action: str, touched: Sequence[str] = ()) -> int:
     """Close an administrative work: configuration raised, audit written."""
     tx.raise_config()
     audit_row(tx, context, n, action, touched)
@@ -73,7 +68,7 @@ def add_account(username: str, name: str, password: str, *, user_id: str | None 
             "created_at": context.wall,
         }
         pk = tx.add("account", row)
-        _done(tx, context, tx.number(), "account.add", [f"user:{pk}"])
+        done(tx, context, tx.number(), "account.add", [f"user:{pk}"])
         return identity
 
     return work
@@ -143,7 +138,7 @@ def grant_role(
             cells = {hold.tag for hold in holds if hold.kind == Place.cell and hold.v_to == FOREVER}
             _recuse_newcomers(tx, context, batch, cells)
         if batch.empty():
-            _done(tx, context, tx.number(), "grant.add", batch.effects)
+            done(tx, context, tx.number(), "grant.add", batch.effects)
         else:
             write(tx, batch, context, "grant.add")
         return pk
@@ -194,7 +189,7 @@ def end_grant(
         ended = [row["pk"] for row in rows]
         tx.update("grant_role", {"pk": ended}, {"v_to": n})
         unname_leavers(tx, {row["user_pk"] for row in rows}, n)
-        _done(tx, context, n, "grant.end", [f"grant:{pk}" for pk in ended])
+        done(tx, context, n, "grant.end", [f"grant:{pk}" for pk in ended])
         return len(rows)
 
     return work
@@ -260,12 +255,12 @@ def import_units(records: Iterable[UnitRecord]) -> Work[int]:
             if former["area"] != record.area or former["level"] != record.level:
                 tx.update("unit_cell", {"unit_pk": former["pk"], "v_to": None}, {"v_to": n})
                 _give_cells(tx, n, former["pk"], record.area, record.level, cells)
-                gained[former["pk"]] = set(_cells_below(record.area, record.level, cells))
+                gained[former["pk"]] = set(cells_below(record.area, record.level, cells))
         tx.raise_config()
         batch.effects += changed
-        _recuse_where_gained(tx, context, batch, gained)
+        recuse_where_gained(tx, context, batch, gained)
         if batch.empty():
-            _done(tx, context, tx.number(), "units.import", changed)
+            done(tx, context, tx.number(), "units.import", changed)
         else:
             write(tx, batch, context, "units.import")
         return len(changed)
@@ -273,7 +268,7 @@ def import_units(records: Iterable[UnitRecord]) -> Work[int]:
     return work
 
 
-def _recuse_where_gained(
+def recuse_where_gained(
     tx: Tx, context: Context, batch: Batch, gained: Mapping[int, AbstractSet[int]]
 ) -> None:
     """A unit that gets a cell brings its officers there: from cases about the staff they are recused at once."""
@@ -308,12 +303,12 @@ def _give_cells(tx: Tx, n: int, unit_pk: int, area: str, level: int, cells: Sequ
         "unit_cell",
         [
             {"unit_pk": unit_pk, "cell_pk": pk, "v_from": n, "v_to": None}
-            for pk in _cells_below(area, level, cells)
+            for pk in cells_below(area, level, cells)
         ],
     )
 
 
-def _cells_below(area: str, level: int, cells: Sequence[Row]) -> list[int]:
+def cells_below(area: str, level: int, cells: Sequence[Row]) -> list[int]:
     """Cells whose ancestors include `area`; a district's unit also has what lies outside every cell."""
     by_code = {row["code"]: row for row in cells}
     found: list[int] = []
@@ -330,143 +325,6 @@ def _cells_below(area: str, level: int, cells: Sequence[Row]) -> list[int]:
     if level == DISTRICT_LEVEL:
         found.append(OUTSIDE)
     return found
-
-
-# --- cells -----------------------------------------------------------------------------------------------------------
-
-
-def add_generation(layer: Layer, report: bytes = b"{}") -> Work[int]:
-    """Keep a checked layer as a draft generation; value: its number.
-
-    Raises ``Unprocessable`` at once for a place that is called as nothing may be.
-    """
-    places: list[Area | Cell] = [*layer.areas, *layer.cells]
-    if not all(is_code(place.code) and is_name(place.name) for place in places) or not is_name(layer.name):
-        raise Unprocessable("网格图层里有不能用的编码或名称。")
-
-    def work(tx: Tx, context: Context) -> int:
-        last = tx.find("generation", order=["-number"], limit=1, columns=["number"])
-        number = (last[0]["number"] if last else 0) + 1
-        row = {
-            "number": number,
-            "state": "draft",
-            "name": layer.name,
-            "created_at": context.now,
-            "activated_at": None,
-            "activated_seq": None,
-            "layer": to_geojson(layer),
-            "report": report,
-        }
-        tx.insert("generation", [row])
-        _done(tx, context, tx.number(), "generation.add", [f"generation:{number}"])
-        return number
-
-    return work
-
-
-def activate_generation(number: int) -> Work[int]:
-    """Make a generation the one in force: cells, areas, cell documents, and which unit has which cell.
-
-    Cases are re-assigned afterwards, in chunks, by ``regrid``. Value: the clock number of the activation.
-    """
-
-    def work(tx: Tx, context: Context) -> int:
-        rows = tx.find("generation", {"number": number})
-        if not rows:
-            raise NotFound(f"没有第 {number} 版网格。")
-        if rows[0]["state"] == "active":
-            raise Conflict(f"第 {number} 版网格已经启用。")
-        layer = from_geojson(rows[0]["layer"])
-        batch = new_batch(tx, context)
-        n = batch.n
-        _keep_cells(tx, layer, number)
-        cells = tx.find("cell")
-        _cell_documents(tx, batch, layer, number, cells)
-        tx.update("generation", {"state": "active"}, {"state": "retired"})
-        changes = {"state": "active", "activated_at": context.now, "activated_seq": n}
-        tx.update("generation", {"number": number}, changes)
-        gained: dict[int, set[int]] = {}
-        for unit in tx.find("unit"):
-            now = {
-                row["cell_pk"]: row["pk"]
-                for row in tx.find("unit_cell", {"unit_pk": unit["pk"], "v_to": None})
-            }
-            wanted = set(_cells_below(unit["area"], unit["level"], cells))
-            ended = [pk for cell, pk in now.items() if cell not in wanted]
-            if ended:
-                tx.update("unit_cell", {"pk": ended}, {"v_to": n})
-            tx.insert(
-                "unit_cell",
-                [
-                    {"unit_pk": unit["pk"], "cell_pk": cell, "v_from": n, "v_to": None}
-                    for cell in sorted(wanted - now.keys())
-                ],
-            )
-            gained[unit["pk"]] = wanted - now.keys()
-        tx.put("setting", {"name": REGRID, "value": "0"})
-        tx.raise_config()
-        _recuse_where_gained(tx, context, batch, gained)
-        batch.effects.append(f"generation:{number}")
-        write(tx, batch, context, "generation.activate")
-        return n
-
-    return work
-
-
-def _keep_cells(tx: Tx, layer: Layer, number: int) -> None:
-    """Codes are for ever: known ones are renamed, new ones added, those not in the layer marked as of the past."""
-    if not tx.find("cell", {"pk": OUTSIDE}):
-        row = {"code": OUTSIDE_CODE, "name": "界外", "kind": "outside", "level": 0, "parent": None}
-        tx.insert("cell", [row | {"pk": OUTSIDE, "generation": -1}])
-    known = {row["code"]: row for row in tx.find("cell")}
-    fresh: list[Row] = []
-    seen: set[str] = {OUTSIDE_CODE}
-    next_pk = max((row["pk"] for row in known.values()), default=0) + 1
-    sources: list[Area | Cell] = [*layer.areas, *layer.cells]
-    for source in sources:
-        row = {
-            "code": source.code,
-            "name": source.name,
-            "kind": str(source.kind),
-            "level": int(source.level),
-            "parent": source.parent,
-            "generation": number,
-        }
-        seen.add(source.code)
-        former = known.get(source.code)
-        if former is None:
-            fresh.append(row | {"pk": next_pk})
-            next_pk += 1
-        elif {name: former[name] for name in row} != row:
-            tx.update("cell", {"pk": former["pk"]}, row)
-    tx.insert("cell", fresh)
-    gone = [row["pk"] for code, row in known.items() if code not in seen]
-    if gone:
-        tx.update("cell", {"pk": gone}, {"generation": -number})
-
-
-def _cell_documents(tx: Tx, batch: Batch, layer: Layer, number: int, cells: Sequence[Row]) -> None:
-    """A phone keeps its cells' outlines as documents of the collection `cells`."""
-    by_code = {row["code"]: row["pk"] for row in cells}
-    keys = {content.id_bytes(Collection.cells, cell.code): cell for cell in layer.cells}
-    known = {doc.id: doc for doc in tx.documents(Collection.cells, list(keys))}
-    for key, cell in keys.items():
-        values: dict[str, Any] = {
-            "id": cell.code,
-            "name": cell.name,
-            "kind": str(cell.kind),
-            "level": int(cell.level),
-            "parent": cell.parent,
-            "bbox": list(cell.bbox),
-            "geometry": geometry_of(cell, decimals=6),
-            "generation": number,
-            "valid_from": batch.now,
-        }
-        doc = known.get(key)
-        if doc is None:
-            batch.create(Collection.cells, key, values, cell=by_code[cell.code])
-        else:
-            batch.set(batch.take(doc), values)
 
 
 # --- rules and settings ----------------------------------------------------------------------------------------------
@@ -493,7 +351,7 @@ def load_ruleset(toml: str, *, activate: bool = True) -> Work[int]:
             "activated_by": context.actor if activate else None,
         }
         tx.insert("rules", [row])
-        _done(tx, context, tx.number(), "rules.load", [f"rules:{version}"])
+        done(tx, context, tx.number(), "rules.load", [f"rules:{version}"])
         return version
 
     return work
@@ -508,7 +366,7 @@ def load_calendar(toml: str) -> Work[str]:
 
     def work(tx: Tx, context: Context) -> str:
         tx.insert("calendar", [{"name": calendar.id, "source": toml, "loaded_at": context.now}])
-        _done(tx, context, tx.number(), "calendar.load", [f"calendar:{calendar.id}"])
+        done(tx, context, tx.number(), "calendar.load", [f"calendar:{calendar.id}"])
         return calendar.id
 
     return work
@@ -520,6 +378,6 @@ def put_settings(values: Mapping[str, Any]) -> Work[None]:
     def work(tx: Tx, context: Context) -> None:
         for name, value in values.items():
             tx.put("setting", {"name": name, "value": msgspec.json.encode(value).decode()})
-        _done(tx, context, tx.number(), "settings.put", sorted(values))
+        done(tx, context, tx.number(), "settings.put", sorted(values))
 
     return work

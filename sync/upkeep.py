@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from sync import casework, content, placing
-from sync.administration import REGRID, new_batch, unname_leavers
+from sync.administration import new_batch, unname_leavers
 from sync.batch import Batch, Item, status_number
 from sync.cases.calendars import add
 from sync.cases.catalogue import OPEN_STATUSES
@@ -21,6 +21,7 @@ from sync.config import OFFICE, OUTSIDE, Config
 from sync.directives import move
 from sync.errors import NotFound
 from sync.facts import Facts, load_cases
+from sync.generations import REGRID
 from sync.parents import find_cases
 from sync.push_entries import take_effect
 from sync.push_facts import load_parents

@@ -27,9 +27,7 @@ from server.runtime import Runtime, initialise, opened
 from server.settings import Settings
 from sync.administration import (
     UnitRecord,
-    activate_generation,
     add_account,
-    add_generation,
     grant_role,
     import_units,
     put_settings,
@@ -38,6 +36,7 @@ from sync.cases.catalogue import ROLES
 from sync.commit import Context, Work
 from sync.config import Config
 from sync.errors import Conflict
+from sync.generations import activate_generation, add_generation
 from sync.store import Tx
 
 SEED = 410399

@@ -6,7 +6,7 @@ import logging
 from server.jobs.schedule import Job
 from server.runtime import Runtime
 from sync import upkeep
-from sync.administration import REGRID
+from sync.generations import REGRID
 
 _log = logging.getLogger("wangge.jobs")
 

@@ -16,8 +16,8 @@ from server.console import layers
 from server.console.asking import access, actor_of, district_of, look
 from server.console.scope import Sight
 from server.strict_json import BodyTooLarge
-from sync.administration import activate_generation, add_generation
 from sync.errors import BadRequest, Unprocessable
+from sync.generations import activate_generation, add_generation
 from sync.store import Reader
 from sync.upkeep import regrid_work
 

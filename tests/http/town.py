@@ -14,7 +14,7 @@ from server.app import create_app
 from server.auth.passwords import Hasher
 from server.runtime import Runtime, initialise, opened
 from server.settings import Settings
-from sync import administration
+from sync import administration, generations
 from sync.cases.catalogue import DATA, ROLES
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ def works_of_a_town() -> Iterator[Any]:
     layer = read_geojson(layer_geojson(), Crs.WGS84).layer
     assert layer is not None
     yield administration.import_units(administration.UnitRecord(*unit) for unit in UNITS)
-    yield administration.add_generation(layer)
-    yield administration.activate_generation(1)
+    yield generations.add_generation(layer)
+    yield generations.activate_generation(1)
     yield administration.load_calendar((DATA / "calendar_weekdays.toml").read_text(encoding="utf-8"))
     yield administration.load_ruleset((DATA / "rules_default.toml").read_text(encoding="utf-8"))
     hashed = Hasher.shared().hash(PASSWORD)

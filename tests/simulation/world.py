@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo.layer import read_geojson
 from geo.points import Crs
-from sync import administration, content, directives, hello, pull as pulling, reconcile, upkeep
+from sync import administration, content, directives, generations, hello, pull as pulling, reconcile, upkeep
 from sync.cases import lifecycle
 from sync.commit import Context, commit_group, write
 from sync.config import ConfigCache
@@ -128,8 +128,8 @@ def populate(store: SqlStore) -> None:
     store.create()
     context = Context(START, START, SeededChance(0), OpenKeys(), ConfigCache(DISTRICT))
     works: list[Work[Any]] = [
-        administration.add_generation(_layer()),
-        administration.activate_generation(1),
+        generations.add_generation(_layer()),
+        generations.activate_generation(1),
         administration.import_units(
             administration.UnitRecord(
                 code, "community_station" if code == "community" else "mediation_committee", code, area, level

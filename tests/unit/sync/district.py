@@ -19,7 +19,7 @@ from shapely.geometry import mapping
 
 from geo.layer import read_geojson
 from geo.points import Crs
-from sync import administration, content
+from sync import administration, content, generations
 from sync.acting_work import act_work
 from sync.commit import Context, commit_group
 from sync.config import ConfigCache
@@ -161,8 +161,8 @@ def make_district(path: Path) -> None:
     """Cells, units, people, rules, calendars: made once a run, copied for each test."""
     district = District(path, fresh=True)
     works: list[Work[Any]] = [
-        administration.add_generation(layer_of()),
-        administration.activate_generation(1),
+        generations.add_generation(layer_of()),
+        generations.activate_generation(1),
         administration.import_units(UNITS),
         administration.load_ruleset(data_text("rules_default.toml")),
         administration.load_calendar(data_text("calendar_weekdays.toml")),

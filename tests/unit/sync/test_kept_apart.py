@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sync import casework
+from sync import casework, generations
 from sync.upkeep import erase_work, link_waiting
 from sync.values import Collection
 from tests.unit.sync.district import FAR, HOME, NEXT, SECOND, UNITS, Phone, layer_of, user_id
@@ -214,14 +214,13 @@ def test_a_batch_with_one_id_twice_changes_nothing_when_it_comes_again(district:
 
 
 def test_a_case_of_a_vanished_cell_comes_before_the_centre(district: District) -> None:
-    from sync import administration as adm
     from sync.upkeep import regrid_work
 
     an = district.phone("an")
     case = an.capture(location=None)
     assert case["cell"] == HOME
-    number = district.commit(adm.add_generation(layer_of({HOME: NEXT})))
-    district.commit(adm.activate_generation(number))
+    number = district.commit(generations.add_generation(layer_of({HOME: NEXT})))
+    district.commit(generations.activate_generation(number))
     district.commit(regrid_work())
     moved = district.whole("cases", case["id"])
     assert (moved["cell"], moved["assignment"]["needs_confirmation"]) == ("outside", True)

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from geo.coordinates import convert_point
 from geo.points import Crs
-from sync import administration, batch as batches
+from sync import batch as batches, generations
 from sync.errors import Unprocessable
 from sync.upkeep import Moved, regrid_work
 from tests.unit.sync.district import CELLS, FAR, FIRST, HOME, NEXT, SECOND, layer_of, middle_of, user_id
@@ -42,8 +42,8 @@ def household(district: District, cell: str, **fields: Any) -> str:
 
 def regrid(district: District, layer: Any, *, chunk: int = 500) -> int:
     """A new edition is activated and followed by the cases; how many moved."""
-    number = district.commit(administration.add_generation(layer))
-    district.commit(administration.activate_generation(number))
+    number = district.commit(generations.add_generation(layer))
+    district.commit(generations.activate_generation(number))
     moved = 0
     while True:
         step: Moved = district.commit(regrid_work(chunk))
@@ -213,7 +213,7 @@ def test_no_cell_is_called_like_what_lies_in_none(district: District, code: str)
     layer = layer_of()
     named = structs.replace(layer, cells=(structs.replace(layer.cells[0], code=code), *layer.cells[1:]))
     with pytest.raises(Unprocessable):
-        administration.add_generation(named)
+        generations.add_generation(named)
     assert len(district.rows("generation")) == 1
 
 
