@@ -217,14 +217,19 @@ def ended(case: Case, outcome: str) -> Script:
 
 
 def follow_ups(case: Case, who: str, first: float = 4.5) -> Script:
-    """Asked again after a week, a month and three, then filed."""
-    for number, days in enumerate((first, 21, 56), start=1):
+    """Asked again as often as the plan says (after a week, a month and three, oftener where somebody is in danger)."""
+    pauses = (first, 21, 56, 7)
+    for number, days in enumerate(pauses, start=1):
+        if not case.stage.is_open(case.id, "follow_up"):
+            break
         yield case.stage.days(days)
         body = case.entry(
             "follow_up", round=number, how="phone", performed=True, satisfied="yes", relapse_signs=False
         )
         case.act(who, "follow_up", entry=body)
     yield case.stage.days(5)
+    if case.stage.is_open(case.id, "tell_back"):
+        told_back(case)
     case.act(case.clerk, "file")
 
 

@@ -232,6 +232,18 @@ class Stage:
         key = content.id_bytes(Collection.cases, case_id)
         return content.whole(self._tx.documents(Collection.cases, [key])[0], self._context.keys)
 
+    def is_open(self, case_id: str, kind: str) -> bool:
+        """Whether a task of this type waits on the case."""
+        assert self._tx is not None  # noqa: S101  # scripts run only while playing
+        assert self._context is not None  # noqa: S101
+        key = content.id_bytes(Collection.cases, case_id)
+        case = self._tx.documents(Collection.cases, [key])[0]
+        tasks = (
+            content.whole(doc, self._context.keys)
+            for doc in self._tx.children([case.pk], collection=Collection.tasks)
+        )
+        return any(task["type"] == kind and task.get("closed_at") is None for task in tasks)
+
     # --- time --------------------------------------------------------------------------------------------------------
 
     def office(self, at: int) -> int:

@@ -269,3 +269,10 @@ def test_each_template_names_a_category_of_its_own_kind() -> None:
     assert {CATEGORIES[row["category"]].kind for row in DISPUTES["dispute"]} == {"dispute"}
     for row in (*SERVICES["service"], *SERVICES["village"], *SERVICES["others"]):
         assert CATEGORIES[row["category"]].kind == row["kind"]
+
+
+def test_a_year_at_its_full_size_is_told_to_the_end(tmp_path: Path) -> None:
+    """What `make run` does: at a smaller size ways of a case that few take are not gone."""
+    settings = Settings(data=str(tmp_path / "data"), purpose="demo")
+    assert prepare(settings, say=lambda _: None)
+    assert len(Seen(settings).cases) > 400
