@@ -154,7 +154,7 @@ class Served:
         try:
             self.server.wait("/health/live")
             self.connection = Connection(port)
-        except BaseException:
+        except BaseException:  # an interrupt too must leave no server behind
             self.server.stop()
             raise
         self._tokens: dict[str, tuple[str, float]] = {}

@@ -200,7 +200,7 @@ class Database:
                 connection.exec_driver_sql("begin immediate")
             try:
                 yield connection
-            except BaseException:
+            except BaseException:  # an interrupt too must not leave the transaction open
                 _finish(connection, "rollback", postgres=self.postgres)
                 raise
             _finish(connection, "commit", postgres=self.postgres)
@@ -238,7 +238,7 @@ class Database:
         try:
             with told_unavailable(store.name):
                 check_served(store.engine, "district", store.name)
-        except BaseException:
+        except BaseException:  # an interrupt too must give the connections back
             store.close()
             raise
         return store

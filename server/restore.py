@@ -66,7 +66,7 @@ def restore(
                 for name, content in keys.items():
                     swap.prepare_key(settings.keys_folder, name, content)
                 _take_place(settings, manifest, max(epochs.values(), default=wall_ms()))
-            except BaseException:
+            except BaseException:  # an interrupt too must not leave what was prepared
                 if not _may_be_done(settings):
                     _clear(settings)
                 raise

@@ -75,7 +75,7 @@ class Runtime:
         district = District(entry, self.database.open_district(entry.code), keys, self.clock, self.chance)
         try:
             district.open()
-        except BaseException:
+        except BaseException:  # an interrupt too must give the connections back
             district.store.close()
             raise
         code = entry.code

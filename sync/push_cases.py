@@ -112,6 +112,17 @@ def aside(
     batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case)
 
 
+def is_new_and_sound(batch: Batch, facts: Facts, caller: Caller, row: PushRow, collection: int) -> bool:
+    """Whether a row of an unknown id can become a document; what cannot is put aside."""
+    if row.fault is not None or row.doc.get("_deleted") is True:
+        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", collection)
+        return False
+    if not row.checked.usable:
+        aside(batch, facts, caller, row, row.checked.reason or "unusable", collection)
+        return False
+    return True
+
+
 def _about(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Item | None:
     """The living case that a row is, or is of, as far as can be read."""
     doc = facts.docs.get((collection, row.key)) if row.key else None

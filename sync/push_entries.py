@@ -14,10 +14,10 @@ from sync.facts import Facts
 from sync.merge import same
 from sync.parents import case_by_id, find_case, find_cases, level_by
 from sync.pull import Caller
-from sync.push_cases import aside, claims, is_duplicate, keep_rest
+from sync.push_cases import aside, claims, is_duplicate, is_new_and_sound, keep_rest
 from sync.rows import PushRow
 from sync.spoiled import Spoiled
-from sync.values import Collection, Doc, Level
+from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 
 FAILED = "act_failed"  # the server's own fault: the entry is kept, and a person looks into it
 
@@ -28,13 +28,9 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if doc is not None:
         sent_again(batch, facts, caller, row, doc)
         return
-    if row.fault is not None or row.doc.get("_deleted") is True:
-        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.entries)
+    if not is_new_and_sound(batch, facts, caller, row, Collection.entries):
         return
     result = row.checked
-    if not result.usable:
-        aside(batch, facts, caller, row, result.reason or "unusable", Collection.entries)
-        return
     values = dict(result.values)
     issues = [{"field": i.field, "code": i.code, "message": i.message} for i in result.issues]
     issues += claims(values, caller)
@@ -45,7 +41,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         "id": content.id_text(Collection.entries, row.key),
         "author": caller.user_id,
         "device": caller.device_id,
-        "class": "ocs"[letter],
+        "class": ENTRY_CLASSES[letter],
         "received_at": batch.now,
     }
     if row.w is not None:

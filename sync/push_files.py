@@ -7,7 +7,7 @@ from sync.batch import Batch
 from sync.facts import Facts
 from sync.parents import owner_of
 from sync.pull import Caller
-from sync.push_cases import aside, is_duplicate, keep_rest, merged_into, restamp
+from sync.push_cases import aside, is_duplicate, is_new_and_sound, keep_rest, merged_into, restamp
 from sync.push_entries import known_row, sent_again
 from sync.rows import PushRow
 from sync.values import ENTRY_CLASSES, Collection, Doc, Level
@@ -42,13 +42,9 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if doc is not None:
         _edit_file(batch, facts, caller, row, doc)
         return
-    if row.fault is not None or row.doc.get("_deleted") is True:
-        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.files)
+    if not is_new_and_sound(batch, facts, caller, row, Collection.files):
         return
     result = row.checked
-    if not result.usable:
-        aside(batch, facts, caller, row, result.reason or "unusable", Collection.files)
-        return
     values = dict(result.values)
     values |= {
         "id": content.id_text(Collection.files, row.key),

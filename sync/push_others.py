@@ -7,7 +7,16 @@ from sync import children, content, placing
 from sync.batch import Batch, Item
 from sync.facts import Facts
 from sync.pull import Caller
-from sync.push_cases import aside, claims, is_duplicate, keep_rest, merged_into, restamp, tell_issues
+from sync.push_cases import (
+    aside,
+    claims,
+    is_duplicate,
+    is_new_and_sound,
+    keep_rest,
+    merged_into,
+    restamp,
+    tell_issues,
+)
 from sync.rows import PushRow
 from sync.values import Collection, Doc, Level, Place
 
@@ -63,13 +72,9 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
                 batch.place(item, Place.cell, home)
                 batch.set(item, {"cell": facts.config.cells[home].code})
         return
-    if row.fault is not None or row.doc.get("_deleted") is True:
-        aside(batch, facts, caller, row, row.fault or "deleted_before_arrival", Collection.visits)
+    if not is_new_and_sound(batch, facts, caller, row, Collection.visits):
         return
     result = row.checked
-    if not result.usable:
-        aside(batch, facts, caller, row, result.reason or "unusable", Collection.visits)
-        return
     values = dict(result.values)
     issues = [{"field": i.field, "code": i.code, "message": i.message} for i in result.issues]
     issues += claims(values, caller)

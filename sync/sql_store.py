@@ -229,7 +229,7 @@ class SqlStore:
                 try:
                     result = work(SqlTx(driver, postgres=False))
                     driver.execute("commit")
-                except BaseException:
+                except BaseException:  # an interrupt too must not leave the transaction open
                     driver.execute("rollback")
                     raise
                 return result
@@ -709,7 +709,7 @@ class SqlTx(SqlReader):
         self._driver.execute("savepoint part")
         try:
             yield
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave half a part
             self._driver.execute("rollback to savepoint part")
             self._driver.execute("release savepoint part")
             raise

@@ -84,7 +84,7 @@ def upgrade(engine: Engine, tree: Tree, revision: str = "head") -> None:
             connection.exec_driver_sql("begin immediate")
             try:
                 command.upgrade(config_of(tree, connection), revision)
-            except BaseException:
+            except BaseException:  # an interrupt too must not leave half a migration
                 connection.exec_driver_sql("rollback")
                 raise
             connection.exec_driver_sql("commit")

@@ -16,4 +16,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Data is never thrown away: restore a backup instead."""
-    raise NotImplementedError("Nothing is taken away.")
+    raise NotImplementedError("Nothing is taken away.")  # refused on purpose, see the docstring

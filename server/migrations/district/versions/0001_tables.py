@@ -427,4 +427,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Data is never thrown away: restore a backup instead."""
-    raise NotImplementedError("There is nothing before the first revision.")
+    raise NotImplementedError("There is nothing before the first revision.")  # refused on purpose
