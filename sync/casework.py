@@ -106,7 +106,7 @@ def open_case(
     if done.entries or done.tasks or done.close_tasks or done.tell:
         write_drafts(batch, facts, item, done, author=author)
     if placed.assignment.get("needs_confirmation"):
-        ask_for_place(batch, facts, item)
+        _open_place_task(batch, facts, item)
     return item
 
 
@@ -115,9 +115,13 @@ def ask_for_place(batch: Batch, facts: Facts, item: Item) -> None:
     asked = open_tasks(batch, facts, item, "confirm_place")
     unsure = bool((item.values.get("assignment") or {}).get("needs_confirmation"))
     if unsure and not asked:
-        open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
+        _open_place_task(batch, facts, item)
     elif asked and not unsure:
         close_tasks(batch, facts, item, "confirm_place", by=None)
+
+
+def _open_place_task(batch: Batch, facts: Facts, item: Item) -> None:
+    open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
 
 
 def _birth(batch: Batch, facts: Facts, values: Mapping[str, Any], author: int, cell_pk: int) -> Done:

@@ -56,13 +56,8 @@ def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: st
     _let_go(batch, facts, item, None if handler is None else handler.pk)
     batch.place(item, Place.duty, None if row is None else duty_tag(row.pk, assigned=handler is not None))
     batch.place(item, Place.person, None if handler is None else handler.pk)
-    if item.doc.klass != SEALED:
-        return
-    people = {handler.pk} if handler is not None and config.may_have_cases(handler.pk) else set()
-    if row is not None and handler is None:
-        people = set(config.unit_members(row.pk, frozenset({"unit_manager"})))
-    for person in sorted(people):
-        batch.name(item, person, facts.namings.get(item.doc.pk, []))
+    if handler is not None and item.doc.klass == SEALED and config.may_have_cases(handler.pk):
+        batch.name(item, handler.pk, facts.namings.get(item.doc.pk, []))
 
 
 def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
@@ -78,21 +73,12 @@ def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
 
 def _let_go(batch: Batch, facts: Facts, item: Item, following: int | None) -> None:
     """Who had a sealed case and has it no longer is no longer named for it, unless he is for another reason."""
-    if item.doc.klass != SEALED:
+    former = item.doc.person
+    if former is None or former == following or item.doc.klass != SEALED:
         return
-    former = {item.doc.person} | _managers(facts, item)
-    if item.doc.author_since is not None:
-        former -= {item.doc.author}
-    for user_pk in sorted(pk for pk in former - {following} if pk is not None):
-        if not _stays_named(facts, item, user_pk):
-            batch.unname(item, user_pk, facts.namings.get(item.doc.pk, []))
-
-
-def _managers(facts: Facts, item: Item) -> set[int | None]:
-    """Who is named for a sealed case that lies in a unit's pool."""
-    if item.doc.duty is None:
-        return set()
-    return set(facts.config.unit_members(item.doc.duty // 2, frozenset({"unit_manager"})))
+    writes = former == item.doc.author and item.doc.author_since is not None
+    if not writes and not _stays_named(facts, item, former):
+        batch.unname(item, former, facts.namings.get(item.doc.pk, []))
 
 
 def _stays_named(facts: Facts, item: Item, user_pk: int) -> bool:
@@ -122,7 +108,7 @@ def _open_again(batch: Batch, facts: Facts, item: Item) -> None:
     """From here on they see the case by where it is: else they would still when it is elsewhere."""
     config = facts.config
     sponsor = config.account_by_id.get((item.values.get("sponsor") or {}).get("user") or "")
-    people = {item.doc.person, *_managers(facts, item), *sealed_to(facts, item)}
+    people = {item.doc.person, *sealed_to(facts, item)}
     if item.doc.author_since is not None:
         people.add(item.doc.author)
     for user_pk in sorted(pk for pk in people - {None if sponsor is None else sponsor.pk} if pk is not None):
