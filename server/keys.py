@@ -6,6 +6,7 @@ derived from it apart, so that a digest never tells anything about a wrapped key
 
 import hashlib
 import hmac
+import io
 import os
 import secrets
 import threading
@@ -161,13 +162,16 @@ class SystemChance:
     def bytes(self, count: int) -> bytes:
         """`count` random bytes fit for keys."""
         pool = self._pool
-        if count > _POOL_BYTES:
-            return secrets.token_bytes(count)
-        left: memoryview | None = getattr(pool, "left", None)
-        if left is None or len(left) < count:
-            left = memoryview(secrets.token_bytes(_POOL_BYTES))
-        pool.left = left[count:]
-        return left[:count].tobytes()
+        try:
+            found: bytes = pool.read(count)
+        except AttributeError:  # the first call in this thread
+            found = b""
+        if len(found) < count:
+            if count > _POOL_BYTES:
+                return secrets.token_bytes(count)
+            pool.read = io.BytesIO(secrets.token_bytes(_POOL_BYTES)).read
+            found = pool.read(count)
+        return found
 
     def percent(self) -> int:
         """A number from 0 to 99."""

@@ -10,12 +10,12 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sync.commit import Context, Outcome, Work, commit_group
 from sync.errors import StoreUnavailable
-from sync.store import Store, Tx
+from sync.store import Store
 from sync.values import Head
 
 T = TypeVar("T")
@@ -56,8 +56,13 @@ class Writer:
     ) -> None:
         self._store = store
         self._make_context = make_context
-        self._queue: queue.Queue[_Job | None] = queue.Queue(max_waiting)
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._max_waiting = max_waiting
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # While the disk takes a push in, its answer is worked out, and the rows of the last one are given back.
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-answers")
+        self._spent: list[_Job] = []
+        self._stopping = False
         self._listeners: list[Listener] = []
         self._gate = threading.Lock()
         self._open = False
@@ -88,6 +93,7 @@ class Writer:
             self._open = False
         self._queue.put(None)
         self._thread.join(timeout)
+        self._beside.shutdown(wait=False)
 
     async def submit(self, work: Work[T], *, actor: str = "system") -> T:
         """What `work` returns, once it is committed; raises what it raises, or ``StoreUnavailable`` when too many wait.
@@ -111,45 +117,51 @@ class Writer:
         with self._gate:
             if not self._open:
                 raise StoreUnavailable("The server is stopping; nothing was stored.", retry_after=5)
-            try:
-                self._queue.put_nowait(job)
-            except queue.Full as error:
-                raise StoreUnavailable(
-                    "Too many writes are waiting; nothing was stored.", retry_after=5
-                ) from error
+            if self._queue.qsize() >= self._max_waiting:
+                raise StoreUnavailable("Too many writes are waiting; nothing was stored.", retry_after=5)
+            self._queue.put(job)
 
     def _run(self) -> None:
-        last = False
-        while not last:
-            group: list[_Job] = []
-            job = self._queue.get()
-            while True:
-                if job is None:
-                    last = True
-                    break
-                group.append(job)
-                if len(group) >= MAX_GROUP:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if group:
-                self._commit(group)
+        while group := self._waiting_together():
+            self._commit(group)
+            self._spent = group if len(group) == 1 else []
+
+    def _waiting_together(self) -> list[_Job]:
+        """What is to be committed next; nothing at the end."""
+        group: list[_Job] = []
+        if self._stopping:
+            return group
+        job = self._queue.get()
+        while job is not None:
+            group.append(job)
+            if len(group) >= MAX_GROUP:
+                return group
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return group
+        self._stopping = True
+        return group
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            works = [(_with_head(job.work), self._make_context(job.actor)) for job in group]
-            outcomes = commit_group(self._store, works)
+            works = [(job.work, self._make_context(job.actor)) for job in group]
+            outcomes = commit_group(self._store, works, self._meanwhile)
         except Exception as error:  # noqa: BLE001  # every submitter must hear of it, and the thread must live on
             outcomes = [Outcome(error=error) for _ in group]
         self.commits += 1
         self.works += len(group)
         # Listeners hear first: whoever is answered may rely on the next request being judged by the new state.
-        heads = [outcome.value[1] for outcome in outcomes if outcome.value is not None]
+        heads = [outcome.head for outcome in outcomes if outcome.head is not None]
         if heads:
             self._tell(max(heads, key=lambda head: head.seq))
-        self._answer(group, [_without_head(outcome) for outcome in outcomes])
+        self._answer(group, outcomes)
+
+    def _meanwhile(self, make: Callable[[], T]) -> Callable[[], T]:
+        begun = self._beside.submit(make)
+        spent, self._spent = self._spent, []
+        self._beside.submit(spent.clear)
+        return begun.result
 
     def _answer(self, group: list[_Job], outcomes: list[Outcome[Any]]) -> None:
         per_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Outcome[Any]]]] = {}
@@ -176,19 +188,6 @@ class Writer:
                 listener(head)
             except Exception:  # noqa: BLE001  # a poke that fails must not stop the writer
                 _log.exception("a listener failed")
-
-
-def _with_head(work: Work[T]) -> Work[tuple[T, Head]]:
-    """The work, and the head it leaves: asked within the transaction, it costs no other."""
-
-    def both(tx: Tx, context: Context) -> tuple[T, Head]:
-        return work(tx, context), tx.head()
-
-    return both
-
-
-def _without_head(outcome: Outcome[Any]) -> Outcome[Any]:
-    return outcome if outcome.value is None else Outcome(value=outcome.value[0])
 
 
 def _settle(settled: list[tuple[Any, Outcome[Any]]]) -> None:

@@ -17,7 +17,7 @@ from sync.batch import Batch, Item
 from sync.config import ConfigCache
 from sync.errors import SyncError
 from sync.store import Store, Tx
-from sync.values import NORMAL, Chance, Collection, Doc, Keys
+from sync.values import NORMAL, Chance, Collection, Doc, Head, Keys
 
 T = TypeVar("T")
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -42,14 +42,31 @@ class Context(Struct, frozen=True):
     broke: Callable[[Exception], None] = _unheard
 
 
-Work = Callable[[Tx, Context], T]
+class Later(Generic[T]):
+    """The value of a work that is worked out while the disk takes its transaction in.
+
+    `make` asks the database nothing: the transaction may be over.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self.make = make
+
+
+Work = Callable[[Tx, Context], T]  # or a Later of it
+Meanwhile = Callable[[Callable[[], Any]], Callable[[], Any]]
+"""Begins something, and returns what waits for its value or its error."""
+
+
+def _when_asked(make: Callable[[], T]) -> Callable[[], T]:
+    return make
 
 
 class Outcome(Struct, Generic[T], frozen=True):
-    """What a work came to: a value, or the error for its submitter alone."""
+    """What a work came to: a value, or the error for its submitter alone; `head` as its commit left it."""
 
     value: T | None = None
     error: BaseException | None = None
+    head: Head | None = None
 
     def result(self) -> T:
         """The value; raises the error."""
@@ -60,13 +77,18 @@ class Outcome(Struct, Generic[T], frozen=True):
 
 def commit(store: Store, work: Work[T], context: Context) -> T:
     """Run one work in a transaction of its own."""
-    return store.write(lambda tx: work(tx, context))
+    return _alone(store, work, context, _when_asked).result()
 
 
-def commit_group(store: Store, works: Sequence[tuple[Work[Any], Context]]) -> list[Outcome[Any]]:
-    """Run works in one transaction, a savepoint each; the failed ones again, alone."""
+def commit_group(
+    store: Store, works: Sequence[tuple[Work[Any], Context]], meanwhile: Meanwhile = _when_asked
+) -> list[Outcome[Any]]:
+    """Run works in one transaction, a savepoint each; the failed ones again, alone.
+
+    `meanwhile` begins in another thread what may be worked out during the commit.
+    """
     if len(works) == 1:
-        return [_alone(store, *works[0])]
+        return [_alone(store, *works[0], meanwhile)]
 
     def together(tx: Tx) -> list[Outcome[Any]]:
         outcomes: list[Outcome[Any]] = []
@@ -78,14 +100,15 @@ def commit_group(store: Store, works: Sequence[tuple[Work[Any], Context]]) -> li
                 outcomes.append(Outcome(error=error))
             except Exception as error:  # noqa: BLE001  # tried again alone; its submitter gets what comes of that
                 outcomes.append(Outcome(error=_Again(error)))
-        return outcomes
+        head = tx.head()
+        return [_begun(outcome, head, meanwhile) for outcome in outcomes]
 
     try:
         outcomes = store.write(together)
     except Exception:  # noqa: BLE001  # the shared transaction itself failed: each gets its own
-        return [_alone(store, work, context) for work, context in works]
+        return [_alone(store, work, context, meanwhile) for work, context in works]
     return [
-        _alone(store, *works[place]) if isinstance(outcome.error, _Again) else outcome
+        _alone(store, *works[place], meanwhile) if isinstance(outcome.error, _Again) else _ended(outcome)
         for place, outcome in enumerate(outcomes)
     ]
 
@@ -94,9 +117,34 @@ class _Again(Exception):  # a mark, not an error anybody sees
     pass
 
 
-def _alone(store: Store, work: Work[T], context: Context) -> Outcome[T]:
+class _Begun(Struct, frozen=True):
+    """What is being worked out."""
+
+    wait: Callable[[], Any]
+
+
+def _begun(outcome: Outcome[Any], head: Head, meanwhile: Meanwhile) -> Outcome[Any]:
+    value = outcome.value
+    if isinstance(value, Later):
+        value = _Begun(meanwhile(value.make))
+    return Outcome(value, outcome.error, head)
+
+
+def _ended(outcome: Outcome[Any]) -> Outcome[Any]:
+    if not isinstance(outcome.value, _Begun):
+        return outcome
     try:
-        return Outcome(value=commit(store, work, context))
+        return Outcome(outcome.value.wait(), head=outcome.head)
+    except Exception as error:  # noqa: BLE001  # handed to the submitter, never swallowed
+        return Outcome(error=error, head=outcome.head)
+
+
+def _alone(store: Store, work: Work[T], context: Context, meanwhile: Meanwhile) -> Outcome[T]:
+    def whole(tx: Tx) -> Outcome[Any]:
+        return _begun(Outcome(value=work(tx, context)), tx.head(), meanwhile)
+
+    try:
+        return _ended(store.write(whole))
     except Exception as error:  # noqa: BLE001  # handed to the submitter, never swallowed
         return Outcome(error=error)
 

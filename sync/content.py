@@ -134,13 +134,18 @@ class Said(msgspec.Struct, frozen=True):
     digest: bytes
 
 
+@functools.cache
+def _apart(name: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    return _ENVELOPE | PERSONAL[name], tuple(sorted(PERSONAL[name]))
+
+
 def said(name: str, values: Mapping[str, Any]) -> Said:
     """`values` hold fields of the phone alone, as ``model.checked`` leaves them."""
-    kept = {field: value for field, value in values.items() if value is not None and field not in _ENVELOPE}
-    personal = PERSONAL[name] & kept.keys()
-    clear = _canonical({field: kept[field] for field in kept.keys() - personal})[1:-1]
-    wire = _canonical({field: kept[field] for field in personal})[1:-1]
-    return Said(kept, clear, wire, hashlib.sha256(b"%b\n%b" % (clear, wire)).digest()[:16])
+    apart, hidden = _apart(name)
+    open_ = {field: value for field, value in values.items() if field not in apart and value is not None}
+    personal = {field: values[field] for field in hidden if values.get(field) is not None}
+    clear, wire = _canonical(open_)[1:-1], _canonical(personal)[1:-1]
+    return Said(open_ | personal, clear, wire, hashlib.sha256(b"%b\n%b" % (clear, wire)).digest()[:16])
 
 
 def _as_said(name: str, said: Said, values: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
@@ -149,14 +154,12 @@ def _as_said(name: str, said: Said, values: Mapping[str, Any]) -> tuple[bytes, b
     None if anything of what was said stands otherwise in it, or has to lie apart.
     """
     kept = said.kept
-    for field, value in kept.items():
-        held = values.get(field)
-        if held is not value and not (type(held) is str and held == value):
-            return None
+    if not kept.items() <= values.items():
+        return None
     parts = _parts_of(name, above=False, by_class=False)
     more = {field: value for field, value in values.items() if field not in kept and value is not None}
     secret = {field: more.pop(field) for field in parts.secret if field in more}
-    if more.keys() & parts.apart or b'"id_number"' in said.wire:
+    if not parts.apart.isdisjoint(more) or b'"id_number"' in said.wire:
         return None
     clear = b",".join(part for part in (said.clear, _inner(more)) if part)
     return clear, _encode(secret) if secret else b""

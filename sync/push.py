@@ -18,7 +18,7 @@ from msgspec import structs
 
 from sync import content, push_cases, push_entries, push_files, push_late, push_others
 from sync.batch import Batch
-from sync.commit import Context, Work, write
+from sync.commit import Context, Later, Work, write
 from sync.errors import StoreUnavailable
 from sync.facts import Facts
 from sync.pull import OVERLAP_MS, Caller, Sender
@@ -31,6 +31,7 @@ from sync.values import Collection, Level
 
 _decode = msgspec.json.Decoder().decode
 FAILURES_MAX = 16
+FEW_ROWS = 16  # a thread of its own is worth more
 
 _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
     Collection.cases: push_cases.decide,
@@ -44,14 +45,14 @@ _DECIDE: dict[int, Callable[[Batch, Facts, Caller, PushRow], None]] = {
 }
 
 
-def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
+def push_work(caller: Caller, collection: int, body: bytes) -> Work[Any]:
     """The work of one push request; its value is the JSON array to answer.
 
     Raises ``BadRequest`` and ``BatchTooLarge`` at once, before anything is queued.
     """
     rows = parse(collection, body)
 
-    def work(tx: Tx, context: Context) -> bytes:
+    def work(tx: Tx, context: Context) -> bytes | Later[bytes]:
         return despite(lambda failed: _push(tx, context, caller, collection, rows, failed), context.broke)
 
     return work
@@ -59,7 +60,7 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[bytes]:
 
 def _push(
     tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow], failed: Failures
-) -> bytes:
+) -> bytes | Later[bytes]:
     facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection, failed=failed)
     # So many failures are one of a kind: rather all is put aside than the batch decided over and over.
     everything = len(failed) >= FAILURES_MAX
@@ -79,7 +80,9 @@ def _push(
     push_entries.take_effect(batch, facts)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
     _mark(tx, context, caller, collection, facts.head.seq)
-    return _answer(batch, facts, caller, collection, rows)
+    if len(rows) < FEW_ROWS:
+        return _answer(batch, facts, caller, collection, rows)
+    return Later(lambda: _answer(batch, facts, caller, collection, rows))
 
 
 def _decide(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from sync import content
+from sync.cases.fields import PHONE_FIELDS
 from sync.cases.model import Checked, checked
 from sync.cases.shapes import UUID_PATTERN
 from sync.errors import BadRequest, BatchTooLarge
@@ -40,6 +41,49 @@ def parse(collection: int, body: bytes) -> list[PushRow]:
     """PU1. Of a doubled key the last one counts here, as in the phone's own parser; raises for the batch only."""
     if len(body) > BYTES_MAX:
         raise BatchTooLarge
+    sound = _all_sound(collection, body)
+    return _one_by_one(collection, body) if sound is None else sound
+
+
+def _all_sound(collection: int, body: bytes) -> list[PushRow] | None:
+    """The rows of a body in which nothing at all is wrong, read in one pass; None for any other."""
+    if len(body) > ROW_BYTES_MAX:
+        return None
+    try:
+        sent = _decode(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(sent, list) or len(sent) > ROWS_MAX:
+        return None
+    name, shaped = content.NAMES[collection], PHONE_FIELDS[content.NAMES[collection]] - {"body"}
+    rows: list[PushRow] = []
+    for row in sent:
+        doc = row.get("newDocumentState") if isinstance(row, dict) else None
+        if not isinstance(doc, dict):
+            return None
+        key, unnamed = _key_of(collection, doc.get("id"))
+        result = checked(name, doc)
+        # What fits the shape of its field is no deeper than that; the rest is measured.
+        loose = doc.keys() if result.rest else doc.keys() - shaped
+        if unnamed is not None or any(_deeper(doc[field], DEPTH_MAX - 1) for field in loose):
+            return None
+        base = row.get("assumedMasterState")
+        if not isinstance(base, dict) or _deeper(base, DEPTH_MAX):
+            base = None
+        said = content.said(name, result.values)
+        rows.append(PushRow(b"", key, doc, base, None, write_id(doc), checked=result, said=said))
+    return rows
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists are nested in more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if inner is None:
+        return False
+    return levels == 0 or any(_deeper(part, levels - 1) for part in inner)
+
+
+def _one_by_one(collection: int, body: bytes) -> list[PushRow]:
     try:
         sent = _read(body)
     except RecursionError:
@@ -78,7 +122,7 @@ def _flattened(collection: int, body: bytes) -> list[PushRow]:
     """
     flat, slices = _cut(body)
     try:
-        rows = parse(collection, flat)
+        rows = _one_by_one(collection, flat)
     except RecursionError:  # pragma: no cover  # nothing deep is left
         rows = []
     if len(rows) != len(slices):
@@ -156,10 +200,12 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
         except (ValueError, RecursionError):
             assumed = None
         assumed = assumed if isinstance(assumed, dict) else None
+    if fault is not None:
+        return PushRow(raw, key, doc, assumed, fault, write_id(doc), checked=_UNREAD, said=_NOTHING)
     name = content.NAMES[collection]
-    result = _UNREAD if fault is not None else checked(name, doc)
-    said = _NOTHING if fault is not None else content.said(name, result.values)
-    return PushRow(raw, key, doc, assumed, fault, write_id(doc), checked=result, said=said)
+    result = checked(name, doc)
+    said = content.said(name, result.values)
+    return PushRow(b"", key, doc, assumed, None, write_id(doc), checked=result, said=said)
 
 
 def _key_of(collection: int, text: Any) -> tuple[bytes, str | None]:

@@ -96,7 +96,7 @@ def aside(
     doc_id = content.id_text(collection, row.key) if row.key else ""
     case = _about(batch, facts, collection, row)
     payload = {
-        "new": row.doc if row.fault is None else {"raw": row.raw.decode(errors="replace")},
+        "new": {"raw": row.raw.decode(errors="replace")} if row.raw else row.doc,
         "base": row.base,
     }
     kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case=case, w=row.mark)

@@ -16,9 +16,9 @@ _canonical = msgspec.json.Encoder(order="deterministic").encode
 class PushRow(Struct, frozen=True):
     """What can be known of a row before anything is asked of the database.
 
-    `raw` as it came; `key` of its id, empty when there is none; `doc` and `base` decoded, `fault` why not; `w` the
-    write id, if it has one; `checked` the document sorted into what is kept and what is not; `said` what the phone owns
-    of it, encoded.
+    `raw` as it came, of a row that cannot be read; `key` of its id, empty when there is none; `doc` and `base` decoded,
+    `fault` why not; `w` the write id, if it has one; `checked` the document sorted into what is kept and what is not;
+    `said` what the phone owns of it, encoded.
     """
 
     raw: bytes
@@ -41,7 +41,7 @@ class PushRow(Struct, frozen=True):
 
         The write id alone does not: a client without our hook sends the one it was given, under words of its own.
         """
-        said = self.raw if self.fault is not None else _canonical(self.doc)
+        said = self.raw or _canonical(self.doc)
         return f"{self.w or 'h'}#{hashlib.sha256(said).hexdigest()[:32]}"
 
 

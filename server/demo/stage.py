@@ -28,7 +28,7 @@ from sync.cases.calendars import (
     parse_span,
     provisional_years,
 )
-from sync.commit import Context, Work
+from sync.commit import Context, Later, Work
 from sync.firing import nearest_due, tick_work
 from sync.pull import Caller, pull
 from sync.push import push_work
@@ -133,7 +133,8 @@ class Stage:
         context = msgspec.structs.replace(
             self._context, now=self.now, wall=self.now, chance=self._chance, actor=actor
         )
-        return work(self._tx, context)
+        value = work(self._tx, context)
+        return value.make() if isinstance(value, Later) else value
 
     # --- people ------------------------------------------------------------------------------------------------------
 

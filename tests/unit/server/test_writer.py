@@ -10,7 +10,7 @@ import pytest
 
 from server.keys import DistrictKeys, SystemChance
 from server.writer import MAX_GROUP, Writer
-from sync.commit import Context
+from sync.commit import Context, Later
 from sync.config import ConfigCache
 from sync.errors import Conflict, StoreUnavailable
 from sync.sql_store import SqlStore
@@ -111,6 +111,47 @@ async def test_an_unexpected_error_reaches_its_submitter_and_the_writer_lives_on
     with pytest.raises(ZeroDivisionError):
         await writer.submit(broken)
     assert await writer.submit(number) == 1
+
+
+async def test_an_answer_may_be_worked_out_while_the_disk_takes_the_work_in(
+    writer: Writer, store: SqlStore
+) -> None:
+    where: list[str] = []
+
+    def told(tx: Any, _: Context) -> Any:
+        found: int = tx.number()
+
+        def make() -> int:
+            where.append(threading.current_thread().name)
+            return found * 10
+
+        return Later(make)
+
+    gate = held(writer)
+    tasks = [asyncio.ensure_future(writer.submit(work)) for work in (told, number, told)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*tasks) == [10, 2, 30]
+    assert await writer.submit(told) == 40
+    assert all("answers" in name for name in where)
+    assert head(store) == 4
+
+
+async def test_an_answer_that_fails_reaches_its_submitter_alone(writer: Writer, store: SqlStore) -> None:
+    def broken(tx: Any, _: Context) -> Any:
+        tx.number()
+        return Later(lambda: 1 // 0)
+
+    gate = held(writer)
+    tasks = [asyncio.ensure_future(writer.submit(work)) for work in (number, broken, number)]
+    await asyncio.sleep(0)
+    gate.set()
+    first, failed, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (first, last) == (1, 3)
+    assert isinstance(failed, ZeroDivisionError)
+    assert head(store) == 3  # it was done; only the telling failed
+    with pytest.raises(ZeroDivisionError):
+        await writer.submit(broken)
 
 
 async def test_a_work_is_committed_although_its_submitter_went_away(writer: Writer, store: SqlStore) -> None:
