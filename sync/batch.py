@@ -83,7 +83,7 @@ class Batch:
         self.quarantine: list[Row] = []
         self.clocks: dict[int, Row] = {}
         self.firings: list[Row] = []
-        self.escalations: dict[str, Row] = {}
+        self.escalations: dict[int, dict[str, Row]] = {}  # by case and id
         self.query_codes: list[Row] = []
         self.waiting: list[Row] = []  # entries that begin to wait for their case
         self.linked: list[int] = []  # entries that have found it

@@ -180,7 +180,7 @@ def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
     tx.insert("query_code", batch.query_codes)
     _clocks(tx, batch, {item.doc.pk for item in created})
     tx.insert("firing", batch.firings)
-    for row in batch.escalations.values():
+    for row in (row for rows in batch.escalations.values() for row in rows.values()):
         if "pk" in row:
             tx.update("escalation", {"pk": row["pk"]}, {key: row[key] for key in row if key != "pk"})
         else:

@@ -32,9 +32,8 @@ _TIMES = frozenset({"promise", "until", "deadline", "due"})
 def rows_of(batch: Batch, facts: Facts, case: Item) -> list[Row]:
     """The rows of a case as they stand in this batch, oldest first."""
     rows = {row["id"]: msgspec.json.decode(row["body"], type=Row) for row in facts.queue.get(case.doc.pk, ())}
-    for identity, stored in batch.escalations.items():
-        if stored["case_pk"] == case.doc.pk:
-            rows[identity] = msgspec.json.decode(stored["body"], type=Row)
+    for identity, stored in batch.escalations.get(case.doc.pk, {}).items():
+        rows[identity] = msgspec.json.decode(stored["body"], type=Row)
     return list(rows.values())
 
 
@@ -53,7 +52,7 @@ def put(batch: Batch, facts: Facts, case: Item, row: Row) -> None:
     for former in facts.queue.get(case.doc.pk, ()):
         if former["id"] == row.id:
             stored["pk"] = former["pk"]
-    batch.escalations[row.id] = stored
+    batch.escalations.setdefault(case.doc.pk, {})[row.id] = stored
 
 
 def open_for(batch: Batch, facts: Facts, case: Item, firing: Firing, plan: Plan) -> Row | None:
