@@ -237,8 +237,11 @@ _SENTENCES: dict[FaultCode, tuple[str, str]] = {
         "The middle of the layer is at longitude {lon}, latitude {lat}, far from where districts lie here.",
     ),
     FaultCode.LAYER_ELSEWHERE: (
-        "整个图层不在本区:中心在经度 {lon}、纬度 {lat},上一版在经度 {old_lon}、纬度 {old_lat}。",
-        "The whole layer lies elsewhere: around {lon}, {lat}; the last edition around {old_lon}, {old_lat}.",
+        "整个图层不在本区:中心在 {lon}、{lat},上一版在 {old_lon}、{old_lat}。若错的是上一版,导入时加 elsewhere。",
+        (
+            "The whole layer lies elsewhere: around {lon}, {lat}; the last edition around {old_lon}, {old_lat}. "
+            "If that one was wrong, import with `elsewhere`."
+        ),
     ),
     FaultCode.OUTSIDE_EXTENT: (
         "{cells} 离上一版的范围很远。",

@@ -312,9 +312,10 @@ def told_of(layer: Layer | None, report: Report) -> dict[str, Any]:
 
 
 def _read_layer_for(
-    open_: District, geojson: str, crs: str | None, **options: Any
+    open_: District, geojson: str, crs: str | None, *, elsewhere: bool, **options: Any
 ) -> tuple[Layer | None, Report]:
-    previous = open_.read_blocking(lambda reader: layer_in_force(reader, open_.code))
+    # Of an edition that lies in a wrong place nothing can be learned about the one that puts it right.
+    previous = None if elsewhere else open_.read_blocking(lambda reader: layer_in_force(reader, open_.code))
     return read_layer(geojson, crs, previous=previous, district=open_.code, **options)
 
 
@@ -326,11 +327,12 @@ def cells_check(
     crs: str | None = None,
     fields: dict[str, Any] | None = None,
     repair: bool = False,
+    elsewhere: bool = False,
     district: str | None = None,
 ) -> dict[str, Any]:
     """What is wrong with a layer meant for a district, beside the one in force there; keeps nothing."""
     open_ = the_district(runtime, district)
-    return told_of(*_read_layer_for(open_, geojson, crs, fields=fields, repair=repair))
+    return told_of(*_read_layer_for(open_, geojson, crs, fields=fields, repair=repair, elsewhere=elsewhere))
 
 
 def cells_import(
@@ -341,11 +343,12 @@ def cells_import(
     crs: str | None = None,
     fields: dict[str, Any] | None = None,
     repair: bool = False,
+    elsewhere: bool = False,
     district: str | None = None,
 ) -> dict[str, Any]:
     """Keep a layer as a draft generation; returns its number and report. Raises ``CommandFailed`` with the faults."""
     open_ = the_district(runtime, district)
-    layer, report = _read_layer_for(open_, geojson, crs, fields=fields, repair=repair)
+    layer, report = _read_layer_for(open_, geojson, crs, fields=fields, repair=repair, elsewhere=elsewhere)
     told = told_of(layer, report)
     if layer is None or not report.usable:
         raise CommandFailed("The layer has errors; nothing was kept.", faults=told["faults"])

@@ -49,6 +49,11 @@ def _reads_layer(command: Callable[P, R]) -> Callable[P, R]:
     command = click.option(
         "--fields", type=FILE, help="JSON: which property means code, name, kind, parents."
     )(command)
+    command = click.option(
+        "--elsewhere",
+        is_flag=True,
+        help="The edition in force lies in a wrong place: do not compare with it.",
+    )(command)
     return click.option("--crs", help="wgs84, cgcs2000, gcj02 or bd09, where the file does not say.")(command)
 
 
@@ -73,7 +78,13 @@ def _fields(file: Path | None) -> dict[str, Any] | None:
 @data_option
 @reported
 def cells_check(
-    file: Path, crs: str | None, fields: Path | None, repair: bool, district: str | None, data: str | None
+    file: Path,
+    crs: str | None,
+    fields: Path | None,
+    repair: bool,
+    elsewhere: bool,
+    district: str | None,
+    data: str | None,
 ) -> None:
     """Say what is wrong with a GeoJSON file of cells; changes nothing."""
     found: dict[str, Any]
@@ -85,6 +96,7 @@ def cells_check(
             crs=crs,
             fields=_fields(fields),
             repair=repair,
+            elsewhere=elsewhere,
             district=district,
         )
     else:
@@ -117,6 +129,7 @@ def cells_import(
     crs: str | None,
     fields: Path | None,
     repair: bool,
+    elsewhere: bool,
     activate: bool,
     district: str | None,
     data: str | None,
@@ -129,6 +142,7 @@ def cells_import(
         crs=crs,
         fields=_fields(fields),
         repair=repair,
+        elsewhere=elsewhere,
         district=district,
     )
     for fault in done["faults"]:

@@ -33,6 +33,7 @@ _OPTIONS = {
     "parent_name_fields",
     "name",
     "repair",
+    "elsewhere",
 }
 Name = Annotated[str | None, Parameter(max_length=100)]
 
@@ -95,11 +96,12 @@ async def add_layer(
     parent_name_fields: Name = None,
     name: Name = None,
     repair: bool = False,
+    elsewhere: bool = False,
 ) -> Response[bytes]:
     """A GeoJSON file becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
 
     `crs` is wgs84, cgcs2000, gcj02 or bd09, where the file does not say; `parent_fields` are names with commas, from
-    the nearest area to the district.
+    the nearest area to the district; `elsewhere` says that the edition in force lies in a wrong place.
     """
     if not set(request.query_params) <= _OPTIONS:
         raise BadRequest(
@@ -117,7 +119,11 @@ async def add_layer(
         parent_names=_names(parent_name_fields),
     )
     declared = _crs(crs)
-    former = await district.read(lambda reader: layers.layer_in_force(reader, district.code))
+    former = (
+        None
+        if elsewhere
+        else await district.read(lambda reader: layers.layer_in_force(reader, district.code))
+    )
     reading = await asyncio.to_thread(
         read_geojson,
         content,

@@ -31,7 +31,7 @@ from sync.errors import NotFound, Unprocessable
 from sync.push import push_work
 from sync.push_body import ROW_BYTES_MAX
 from sync.store import Reader
-from sync.values import Collection, Level
+from sync.values import Collection, Keys, Level
 
 HttpRequest = Request[Any, Any, Any]
 INTAKE_ROLES = (
@@ -47,6 +47,7 @@ INTAKE_ROLES = (
 )
 _SERVER_MADE = frozenset({"id", "w", "author", "device", "_deleted"})
 Text = Annotated[str | None, Parameter(max_length=200)]
+Once = Annotated[str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=100)]
 
 
 class CasePage(Struct):
@@ -167,11 +168,19 @@ async def get_clocks(
 
 
 @post("/api/v1/cases", opt=access(*INTAKE_ROLES), status_code=201)
-async def take_in(request: HttpRequest, caller: Caller, data: dict[str, Any]) -> dict[str, Any]:
-    """Intake at the window: the same door as a phone's capture, with an id made here."""
+async def take_in(
+    request: HttpRequest, caller: Caller, data: dict[str, Any], once: Once = None
+) -> dict[str, Any]:
+    """Intake at the window: the same door as a phone's capture, with an id made here.
+
+    With an ``Idempotency-Key`` a request that is repeated, since its answer was lost, takes nothing in again.
+    """
     district = district_of(request, caller)
     wall = wall_ms()
-    identity = district.chance.uuid7(wall)
+    identity = district.chance.uuid7(wall) if once is None else _id_of(district.keys, caller, once)
+    if once is not None and await district.read(lambda reader: _is_there(reader, identity)):
+        answer = await look(request, caller, lambda sight: _after(sight, identity, "submit", {}))
+        return {"id": identity, **answer}
     document = {name: value for name, value in check_numbers(data).items() if name not in _SERVER_MADE}
     if document.get("captured_at") is None:
         document["captured_at"] = district.clock.now_ms()
@@ -186,6 +195,17 @@ async def take_in(request: HttpRequest, caller: Caller, data: dict[str, Any]) ->
     await district.writer.submit(work, actor=actor_of(caller))
     answer = await look(request, caller, lambda sight: _after(sight, identity, "submit", {}))
     return {"id": identity, **answer}
+
+
+def _id_of(keys: Keys, caller: Caller, once: str) -> str:
+    """The id of what this person takes in under this key: a UUID that nobody else comes upon."""
+    digest = bytearray(keys.digest(f"intake\0{caller.user_id}\0{once}".encode()))
+    digest[6], digest[8] = digest[6] & 0x0F | 0x70, digest[8] & 0x3F | 0x80
+    return content.id_text(Collection.cases, bytes(digest))
+
+
+def _is_there(reader: Reader, identity: str) -> bool:
+    return bool(reader.documents(Collection.cases, [content.id_bytes(Collection.cases, identity)]))
 
 
 # --- beside the cases ------------------------------------------------------------------------------------------------

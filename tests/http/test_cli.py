@@ -438,9 +438,10 @@ def test_a_layer_is_looked_at_beside_the_one_in_force(line: Line, tmp_path: Path
     moved = one_cell(tmp_path, east=1)
     for words in (("check", moved, *here), ("import", moved)):
         assert "layer_elsewhere" in line.run("cells", *words, "--crs", "wgs84", code=1).output
+        line.run("cells", *words, "--crs", "wgs84", "--elsewhere")  # the edition in force is the wrong one
     neighbour = one_cell(tmp_path, code="110101001001001")
     assert "code_foreign" in line.run("cells", "import", neighbour, "--crs", "wgs84").output
-    assert len(line.run("cells", "list").output.splitlines()) == 3
+    assert len(line.run("cells", "list").output.splitlines()) == 4
 
 
 def test_the_coordinate_system_comes_from_the_file_where_the_file_says_it(line: Line, tmp_path: Path) -> None:

@@ -248,6 +248,28 @@ def test_the_window_takes_a_case_in_through_the_same_door_as_a_phone(town: Town)
     assert town.post("street_leader", "/api/v1/cases", body).status_code == 403
 
 
+def test_an_intake_sent_again_is_taken_in_once(town: Town) -> None:
+    body = {"kind": "dispute", "description": "来访:邻居占用消防通道"}
+
+    def sent(who: str, key: str, **more: Any) -> Any:
+        answer = town.post(who, "/api/v1/cases", body | more, headers={"Idempotency-Key": key})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    first = sent("clerk", "a1")
+    assert first["case"]["description"] == "来访:邻居占用消防通道"
+    again = sent("clerk", "a1", description="答复丢失,重发")
+    assert (again["id"], again["case"]["description"]) == (first["id"], "来访:邻居占用消防通道")
+    others = {sent("clerk", "a2")["id"], sent("dispatcher", "a1")["id"], sent("dispatcher", "a2")["id"]}
+    assert len(others | {first["id"]}) == 4
+    refused = town.post("clerk", "/api/v1/cases", body, headers={"Idempotency-Key": "x" * 101})
+    assert refused.status_code == 400
+    assert (
+        town.post("street_leader", "/api/v1/cases", body, headers={"Idempotency-Key": "a1"}).status_code
+        == 403
+    )
+
+
 def test_an_intake_with_a_faulty_field_is_taken_in_and_says_so(town: Town) -> None:
     body = {
         "kind": "hazard",

@@ -79,6 +79,8 @@ def test_a_file_that_is_no_layer_for_this_district_is_refused_with_the_reason(to
         answer = add(town, wrong, **params)
         assert (answer.status_code, answer.json()["code"]) == (422, "layer_refused"), answer.text
         assert code in {fault["code"] for fault in answer.json()["report"]["faults"]}
+    moved = add(town, body.replace(b"34.6", b"35.6"), crs="wgs84", elsewhere=True)
+    assert moved.status_code == 201, moved.text  # what is in force is the wrong one
     assert add(town, body, crs="wgs84", code_feild="GRIDCODE").json()["code"] == "bad_request"
 
 

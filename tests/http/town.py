@@ -120,7 +120,7 @@ class Town:
         return self.client.get(path, headers=headers, params=params or None)
 
     def post(self, user: str | None, path: str, body: Any = None, **options: Any) -> Any:
-        headers = {} if user is None else self.bearer(user)
+        headers = ({} if user is None else self.bearer(user)) | options.pop("headers", {})
         if isinstance(body, bytes):
             return self.client.post(path, headers=headers, content=body, **options)
         return self.client.post(path, headers=headers, json=body, **options)
