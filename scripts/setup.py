@@ -33,7 +33,7 @@ DEV_LOCK = "requirements-dev.lock"
 NODE_MIN = (20, 19)  # what Vite 8 asks for
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 CHROMIUM_PACKAGES = ("chromium", "fonts-noto-cjk")
-APT = "apt-get install -y --no-install-recommends " + " ".join(CHROMIUM_PACKAGES)
+APT = "apt-get install -y --no-install-recommends "
 
 
 class SetupError(Exception):
@@ -187,7 +187,7 @@ def ensure_pages() -> None:
     mark_done("pages", inputs)
 
 
-# -- Chromium ----------------------------------------------------------------------------------------------
+# -- packages of the distribution -------------------------------------------------------------------------
 
 
 def ensure_chromium() -> None:
@@ -196,13 +196,25 @@ def ensure_chromium() -> None:
     found = os.environ.get("WANGGE_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if found and (not is_root or _has_chinese_font()):
         return
-    if not (is_root and shutil.which("apt-get")):
-        message = f"the browser tests need Chromium: run, as root, `{APT}`, or name one in WANGGE_CHROMIUM"
+    install(CHROMIUM_PACKAGES, "the browser tests need Chromium (or its path in WANGGE_CHROMIUM)")
+
+
+def ensure_strace() -> None:
+    """See to it that the tests of a failing disk can make one."""
+    if not shutil.which("strace"):
+        install(("strace",), "the tests of a failing disk need strace")
+
+
+def install(packages: tuple[str, ...], why: str) -> None:
+    """Install packages of the distribution, or say who must."""
+    command = APT + " ".join(packages)
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        message = f"{why}: run, as root, `{command}`"
         raise SetupError(message)
-    say("installing Chromium and a Chinese font with apt-get")
+    say(f"installing {', '.join(packages)} with apt-get")
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     run("apt-get", "update", quiet=True)
-    run(*APT.split(), quiet=True)
+    run(*command.split(), quiet=True)
 
 
 def _has_chinese_font() -> bool:
@@ -230,6 +242,7 @@ def prepare_all() -> None:
     ensure_pages()
     ensure_npm("tests/rxdb")
     ensure_chromium()
+    ensure_strace()
 
 
 def show_help(makefile: str) -> None:

@@ -58,6 +58,7 @@ class District:
 
     def open(self) -> None:
         """Read the head and begin to write."""
+        self.store.settle()
         with self.store.read() as reader:
             self.head = reader.head()
         self.writer.start()

@@ -1,7 +1,7 @@
 """Everything a running server holds, joined in one place."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +47,7 @@ class Runtime:
             str, str
         ] = {}  # code of a district that could not be opened: the sentence that says why
         self.is_open = False
+        self.on_failed: Callable[[], None] | None = None  # what is done once a store has failed
         self.started_at = wall_ms()
         self.version = version("wangge")
         self._lock = threading.Lock()
@@ -80,6 +81,8 @@ class Runtime:
             raise
         code = entry.code
         district.writer.listen(lambda head: self.hub.poke(code, head.seq))
+        if self.on_failed is not None:
+            district.writer.on_failed = self.on_failed
         with self._lock:
             self.districts[code] = district
         return district

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from server.logs import configure_logs
 from server.runtime import Runtime
 from server.settings import Settings
 
+_log = logging.getLogger("wangge.serve")
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  # compared, not bound
 BACKLOG = 8192  # a district's phones come back together after a restart
@@ -25,12 +27,22 @@ class CannotListen(Exception):  # said to the person who starts the server
     """The address cannot be listened on."""
 
 
+class DiskFailed(Exception):  # said to the person who starts the server
+    """A commit could not be synced to the disk."""
+
+
 class Server(uvicorn.Server):
     """A server whose streams end when it is told to stop: otherwise it would wait for them for ever."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self._runtime = runtime
+        self.disk_failed = False
+
+    def end_for_the_disk(self) -> None:
+        """End in order, since nothing can be written any more; from any thread."""
+        _log.critical("a commit could not be synced to the disk: the server ends and must be started anew")
+        self.disk_failed = self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then wait for the rest."""
@@ -98,7 +110,8 @@ def settle_memory() -> None:
 def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` gets the address once requests are answered.
 
-    Raises ``CannotListen``, ``DatabaseBusy``, ``NotInitialised`` or ``KeyFileError`` before anything is served.
+    Raises ``CannotListen``, ``DatabaseBusy``, ``NotInitialised`` or ``KeyFileError`` before anything is served, and
+    ``DiskFailed`` at the end.
     """
     configure_logs(settings.log_level)
     doors = open_doors(settings)
@@ -128,6 +141,7 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _nothing_left_to_do)
     runtime: Runtime = app.state.runtime
+    runtime.on_failed = server.end_for_the_disk
     try:
         with runtime.database.lock():
             try:
@@ -140,3 +154,5 @@ def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = N
             opened.close()
     if not server.started:
         raise CannotListen("The server did not start; the reason is in the log above.")
+    if server.disk_failed:
+        raise DiskFailed("The disk did not take a commit in. Look at the disk, then start the server again.")

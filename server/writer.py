@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sync.commit import Context, Outcome, Work, commit_group
-from sync.errors import StoreUnavailable
+from sync.errors import StoreFailed, StoreUnavailable
 from sync.store import Store
 from sync.values import Head
 
@@ -64,6 +64,7 @@ class Writer:
         self._spent: list[_Job] = []
         self._stopping = False
         self._listeners: list[Listener] = []
+        self.on_failed: Callable[[], None] = _log_alone
         self._gate = threading.Lock()
         self._open = False
         self._head: Head | None = None
@@ -156,6 +157,8 @@ class Writer:
         if heads:
             self._tell(max(heads, key=lambda head: head.seq))
         self._answer(group, outcomes)
+        if any(isinstance(outcome.error, StoreFailed) for outcome in outcomes):
+            self.on_failed()
 
     def _meanwhile(self, make: Callable[[], T]) -> Callable[[], T]:
         begun = self._beside.submit(make)
@@ -188,6 +191,10 @@ class Writer:
                 listener(head)
             except Exception:  # noqa: BLE001  # a poke that fails must not stop the writer
                 _log.exception("a listener failed")
+
+
+def _log_alone() -> None:
+    _log.critical("a commit could not be synced to the disk: nothing more is written until a new start")
 
 
 def _settle(settled: list[tuple[Any, Outcome[Any]]]) -> None:

@@ -83,6 +83,15 @@ class StoreUnavailable(SyncError):
     status = 503
 
 
+class StoreFailed(StoreUnavailable):
+    """The disk did not take a commit in. Nothing more is written until the server has been started anew.
+
+    What was acknowledged before is stored; what was not comes again from the phones.
+    """
+
+    code = "store_failed"
+
+
 class KeyLost(SyncError):
     """A data key cannot be opened with the district's key."""
 

@@ -19,7 +19,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, pool
 from sqlalchemy.schema import CreateSchema
 
-from sync.errors import StoreUnavailable
+from sync.errors import StoreFailed, StoreUnavailable
 from sync.store import Row, Tx
 from sync.tables import DistrictRow
 from sync.values import ClassInterval, Doc, Head, Interval, Named
@@ -150,6 +150,12 @@ def _first_line(error: Exception) -> str:
 _UNAVAILABLE = (exc.OperationalError, exc.TimeoutError, pysqlite3.OperationalError, psycopg.OperationalError)
 
 
+def _is_failing_disk(error: Exception) -> bool:
+    # A write or a sync that failed, not for want of room. To sync again would succeed and prove nothing: the system
+    # has marked as clean what it could not write.
+    return str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_IOERR")
+
+
 @contextmanager
 def _lent(engine: Engine) -> Generator[Any, None, None]:
     """A driver's connection from the pool."""
@@ -172,6 +178,7 @@ class SqlStore:
         self.schema = schema
         self.name = name or schema or "The database"
         self.postgres = engine.dialect.name == "postgresql"
+        self.failed = False
 
     @classmethod
     def sqlite(cls, path: Path) -> "SqlStore":
@@ -217,8 +224,22 @@ class SqlStore:
             _tell_damage(error, self.name)
             raise
 
+    def settle(self) -> None:
+        """Put what the last process left in SQLite's log into the file, written and synced once more.
+
+        After a sync that failed the system may call pages of the log clean that never reached the disk.
+        """
+        if not self.postgres:
+            with told_unavailable(self.name), _lent(self.engine) as driver:
+                driver.execute("pragma wal_checkpoint(truncate)")
+
     def write(self, work: Callable[["SqlTx"], T]) -> T:
-        """One transaction; the clock row is locked before anything is read."""
+        """One transaction; the clock row is locked before anything is read.
+
+        Raises ``StoreFailed`` from the first time on that the disk failed.
+        """
+        if self.failed:
+            raise StoreFailed
         try:
             if self.postgres:
                 with self.engine.connect() as connection, connection.begin():
@@ -230,10 +251,14 @@ class SqlStore:
                     result = work(SqlTx(driver, postgres=False))
                     driver.execute("commit")
                 except BaseException:  # an interrupt too must not leave the transaction open
-                    driver.execute("rollback")
+                    if driver.in_transaction:
+                        driver.execute("rollback")
                     raise
                 return result
         except _UNAVAILABLE as error:
+            if _is_failing_disk(error):
+                self.failed = True
+                raise StoreFailed from error
             raise StoreUnavailable from error
         except _DATABASE as error:
             _tell_damage(error, self.name)

@@ -31,7 +31,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from server.keys import KeyFileError
-        from server.serve import CannotListen
+        from server.serve import CannotListen, DiskFailed
 
         try:
             return command(*args, **kwargs)
@@ -39,7 +39,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
             for fault in error.extra.get("faults", []):
                 echo_fault(fault)
             raise click.ClickException(error.detail or error.code) from error
-        except (KeyFileError, CannotListen) as error:
+        except (KeyFileError, CannotListen, DiskFailed) as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:  # whoever read along has gone, which click knows how to end
             raise

@@ -6,7 +6,7 @@ from litestar import MediaType, Request, Response, get
 from msgspec import Struct
 
 from server.auth.guards import runtime_of
-from sync.errors import StoreUnavailable
+from sync.errors import StoreFailed, StoreUnavailable
 
 HttpRequest = Request[Any, Any, Any]
 
@@ -30,6 +30,8 @@ async def ready(request: HttpRequest) -> Health:
     if runtime.hub.closing or not runtime.districts:
         raise StoreUnavailable("The server is not serving.", retry_after=5)
     for district in list(runtime.districts.values()):
+        if district.store.failed:
+            raise StoreFailed
         await district.read(lambda reader: reader.head())
     return Health()
 

@@ -1,7 +1,6 @@
 """Starts the real server for a test district, and lets it die at a point that a test names.
 
-The product knows nothing of this: the points are put around its functions here, in the process that will be killed
-(or whose disk will be full).
+The product knows nothing of this: the points are put around its functions here, in the process that will be killed.
 While the file named in ``FAULT_FILE`` is absent nothing happens; a test writes the name of a point into it and how
 often the server may pass it, and it dies by SIGKILL when it next gets there.
 """
@@ -9,7 +8,6 @@ often the server may pass it, and it dies by SIGKILL when it next gets there.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 FIRST_ROW = "between the first row written and the commit"
 ALL_ROWS = "between the last row written and the commit"
-DISK_FULL = "disk full"
 TICK_SECONDS = 0.25
 COMMITTED = "between the commit and the reply"
 
@@ -52,16 +49,6 @@ def here(point: str) -> None:
     order.write_text(f"{name}|{int(left) - 1}", encoding="utf-8")
 
 
-def limit_disk() -> None:
-    """While the order is "disk full", SQLite's log may not grow: what it writes is refused as by a full disk."""
-    order = Path(os.environ["FAULT_FILE"])
-    full = order.exists() and order.read_text(encoding="utf-8").startswith(DISK_FULL)
-    limit, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if full and limit == hard:
-        limit = max(path.stat().st_size for path in order.parent.glob("districts/*-wal"))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit if full else hard, hard))
-
-
 def plant() -> None:
     """Put the points around the store."""
     insert_documents, write, audit_row = SqlTx.insert_documents, SqlStore.write, sync.commit.audit_row
@@ -77,7 +64,6 @@ def plant() -> None:
                 here(FIRST_ROW)
 
     def writing(self: SqlStore, work: Callable[[SqlTx], Any]) -> Any:
-        limit_disk()
         wrote: list[bool] = []
 
         def watched(tx: SqlTx) -> Any:
