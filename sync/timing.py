@@ -74,7 +74,7 @@ def happened(
         state = escalation.record(state, Event(kind, batch.now, dict(args)))
     rules = facts.config.ruleset
     if ack is not None and rules is not None:
-        state = escalation.acknowledge(state, ack.level, ack.by, ack.at, ack.until, rules)
+        state = escalation.acknowledge(state, ack, rules)
     keep(batch, facts, case, state)
 
 

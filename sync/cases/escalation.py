@@ -78,12 +78,16 @@ class Fired(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody at a level took the case on; `until` is his promise, None if he named no time."""
+    """Somebody at a level took the case on; `until` is his promise, None if he named no time.
+
+    `firm`: he sent it back down with that deadline, and the ladder's `holds_for` does not shorten it.
+    """
 
     level: int
     by: str
     at: int
     until: int | None = None
+    firm: bool = False
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -205,15 +209,12 @@ def record(state: State, event: Event) -> State:
     return msgspec.structs.replace(state, events=(*state.events, event))
 
 
-def acknowledge(
-    state: State, level: int, by: str, now: int, promise_until: int | None, ruleset: RuleSet
-) -> State:
-    """Somebody at a level takes the case on (领办). Having read it is nothing; the clock runs on.
+def acknowledge(state: State, ack: Ack, ruleset: RuleSet) -> State:
+    """Somebody at a level takes the case on (领办) or sends it back. Having read it is nothing; the clock runs on.
 
     The next rung and repeats wait until the promise passes, at most as long as the ladder's `holds_for`
-    allows.
+    allows; what was sent back is not raised before its deadline.
     """
-    ack = Ack(level, by, now, promise_until)
     return msgspec.structs.replace(state, acks=(*state.acks, ack), ruleset_version=ruleset.version)
 
 
@@ -310,7 +311,8 @@ def _ready(
         for ack in state.acks:
             if ack.level >= (step.level if step.repeat_no else step.level - 1):
                 held = add_span(calendar, ack.at, step.holds_for)
-                held = held if ack.until is None else min(held, ack.until)
+                if ack.until is not None:
+                    held = ack.until if ack.firm else min(held, ack.until)
                 if held > at:
                     at, why, holder = held, "held", ack
     while (pause := pause_at(clock, at)) is not None:

@@ -229,7 +229,8 @@ def send_back(row: Row, by: str, now: int, *, level: int, deadline: int, what: s
         closed_en="Sent back down",
     )
     args = {"level": level, "from_level": row.level, "by": by, "deadline": deadline}
-    return Acted(after, (Event("case.sent_back", now, args),))
+    hold = Ack(row.level, by, now, deadline, firm=True)
+    return Acted(after, (Event("case.sent_back", now, args),), hold)
 
 
 def taken_down(rows: Sequence[Row], sent: Row, now: int) -> tuple[Row, ...]:

@@ -83,7 +83,9 @@ class Case:
         return result.firings
 
     def taken_on(self, level: int, by: str, when: str, until: str | None = None) -> Ack:
-        self.state = acknowledge(self.state, level, by, at(when), at(until) if until else None, self.rules)
+        self.state = acknowledge(
+            self.state, Ack(level, by, at(when), at(until) if until else None), self.rules
+        )
         return self.state.acks[-1]
 
     @property

@@ -128,6 +128,19 @@ def test_what_is_sent_back_leaves_every_queue_above(district: District) -> None:
     assert {row["level"] for row in rows(district, state="returned")} == {2, 3}
 
 
+def test_what_is_sent_back_is_not_raised_again_before_its_deadline(district: District) -> None:
+    case = risen(district, 2)
+    deadline = district.now + 20 * DAY  # longer than taking a case on would hold it
+    district.act("street", case, "send_back", level=0, deadline=deadline, text="请网格先办")
+    while district.now + 2 * DAY < deadline:
+        wait(district, 1)
+        assert district.whole("cases", case)["level"] == 0
+        assert not [row for row in rows(district, closed_at=None) if row["level"] > 0]
+    while district.whole("cases", case)["level"] == 0:
+        wait(district, 1)
+    assert deadline <= district.now < deadline + 10 * DAY
+
+
 def test_the_duty_officer_takes_on_an_emergency_before_it_has_climbed(district: District) -> None:
     district.grant("officer", "duty_officer", unit="CENTRE")
     case = district.phone("an").capture(signals=["violence_now"])["id"]
