@@ -20,6 +20,8 @@ _POINTERS = (
     ("closed_class", "doc_pk", "document", "pk"),
     ("change", "doc_pk", "document", "pk"),
     ("ledger", "doc_pk", "document", "pk"),
+    ("merger", "case_pk", "document", "pk"),
+    ("merger", "master_pk", "document", "pk"),
     ("naming", "case_pk", "document", "pk"),
     ("naming", "user_pk", "account", "pk"),
     ("query_code", "case_pk", "document", "pk"),

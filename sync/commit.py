@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct, structs
 
-from sync import content
+from sync import content, mergers
 from sync.batch import Batch, Item
 from sync.config import ConfigCache
 from sync.errors import SyncError
@@ -156,6 +156,7 @@ def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
     """Put a batch down; returns the number it took, or the head when there was nothing to write."""
     if batch.empty():
         return batch.head.seq
+    mergers.follow(tx, batch, context.configs.get)
     _follow(tx, batch)
     created = [item for item in batch.items.values() if item.created]
     updated = [item for item in batch.items.values() if not item.created and (item.wrote or item.moved)]

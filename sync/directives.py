@@ -20,7 +20,7 @@ def follow(batch: Batch, facts: Facts, item: Item, directive: Directive) -> None
         case lifecycle.Dispatch(unit=unit, user=user):
             _dispatch(batch, facts, item, unit, user)
         case lifecycle.Handler(user=user):
-            _hand_to(batch, facts, item, user)
+            hand_to(batch, facts, item, user)
         case lifecycle.ClearHandler():
             _let_go(batch, facts, item, None)
             batch.place(item, Place.duty, None)
@@ -60,7 +60,7 @@ def _dispatch(batch: Batch, facts: Facts, item: Item, unit: str | None, user: st
         batch.name(item, handler.pk, facts.namings.get(item.doc.pk, []))
 
 
-def _hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
+def hand_to(batch: Batch, facts: Facts, item: Item, user: str | None) -> None:
     """Another person of the same unit."""
     handler = facts.config.account_by_id.get(user) if user else None
     _let_go(batch, facts, item, None if handler is None else handler.pk)

@@ -181,6 +181,18 @@ class Naming(DistrictRow, table=True):
     v_to: int | None = _big(null=True)
 
 
+class Merger(DistrictRow, table=True):
+    """Which case was merged into which, and when: they are one matter as long as the row is open."""
+
+    __tablename__ = "merger"
+    __table_args__ = (Index("merger_case", "case_pk"), Index("merger_master", "master_pk"))
+    pk: int | None = _key()
+    case_pk: int = _big()
+    master_pk: int = _big()
+    v_from: int = _big()
+    v_to: int | None = _big(null=True)
+
+
 class Waiting(DistrictRow, table=True):
     """An entry that came before its case."""
 
@@ -225,7 +237,14 @@ class Ledger(DistrictRow, table=True):
     device: int | None = _big(null=True)
     w: str | None = _text(null=True)
     other_device: int | None = _big(null=True)
+    decided: str | None = _text(null=True)  # whose the winner is: mine (what was pushed) or theirs
+    wrote_at: int | None = _big(null=True)  # when the phone wrote it, by its clock set right: an estimate
+    other_user: int | None = _big(null=True)  # who wrote the value it met
+    other_at: int | None = _big(null=True)  # when that had come
     payload: bytes = _bytes()
+    decision: str | None = _text(null=True)  # take or leave
+    decided_by: int | None = _big(null=True)
+    decided_at: int | None = _big(null=True)
 
 
 class Quarantine(DistrictRow, table=True):

@@ -274,12 +274,12 @@ class History:
 
     def recuse(self, case: Case, user: str) -> None:
         self.n = self.world.recuse(case.id, user)
-        self.oracle.open_for(case.denied, user, self.n)
+        self.oracle.recuse(case, user, self.n)
         self.tell(f"recuse {user} from {case.id[-4:]}")
 
     def lift(self, case: Case, user: str) -> None:
         self.n = self.world.lift(case.id, user)
-        self.oracle.close_for(case.denied, user, self.n)
+        self.oracle.lift(case, user, self.n)
         self.tell(f"lift recusal of {user} from {case.id[-4:]}")
 
     def do_name(self) -> None:
@@ -316,7 +316,7 @@ class History:
 
     def merge_into(self, case: Case, master: Case) -> None:
         self.n = self.world.merge_into(case.id, master.id)
-        case.master = master.id
+        self.oracle.merge(case, master, self.n)
         self.tell(f"merge {case.id[-4:]} into {master.id[-4:]}")
 
     def do_erase(self) -> None:

@@ -115,6 +115,7 @@ class Oracle:
     entries: dict[str, Entry] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
     unit_cells: list[UnitCell] = field(default_factory=list)
+    last_unit: str = "mediation"  # the one unit that handles cases
 
     # --- the relation -------------------------------------------------------------------------------------
 
@@ -242,7 +243,45 @@ class Oracle:
         if user and case.klass == SEALED:
             self.name(case, user, n)
 
+    def matter(self, case: Case) -> list[Case]:
+        """The living cases that hang together with this one by mergers."""
+        ids, before = {case.id}, 0
+        while len(ids) != before:
+            before = len(ids)
+            ids |= {one.id for one in self.cases.values() if one.master in ids}
+            ids |= {one.master for one in self.cases.values() if one.id in ids and one.master is not None}
+        return [self.cases[key] for key in sorted(ids) if self.cases[key].gone is None]
+
+    def merge(self, case: Case, master: Case, n: int) -> None:
+        """From here on the two are one matter: as closed, and kept from the same people."""
+        case.master = master.id
+        united = self.matter(case)
+        for user in sorted({row.user for one in united for row in one.denied if row.high is None}):
+            self._keep_away(united, user, n)
+        self.set_class(case, max(one.klass for one in united), n)
+
+    def recuse(self, case: Case, user: str, n: int) -> None:
+        self.open_for(case.denied, user, n)
+        self._keep_away(self.matter(case), user, n)
+
+    def _keep_away(self, cases: list[Case], user: str, n: int) -> None:
+        for one in cases:
+            if any(row.user == user and row.high is None for row in one.denied):
+                continue
+            self.open_for(one.denied, user, n)
+            place = one.open_place("person")
+            if place is not None and place.tag[1] == user:
+                self.hand_to(one, self.last_unit, None, n)  # it lies in its unit's pool again
+
+    def lift(self, case: Case, user: str, n: int) -> None:
+        for one in self.matter(case):
+            self.close_for(one.denied, user, n)
+
     def set_class(self, case: Case, klass: int, n: int) -> None:
+        for one in self.matter(case):
+            self._set_class(one, klass, n)
+
+    def _set_class(self, case: Case, klass: int, n: int) -> None:
         if case.klass == klass:
             return
         case.classes[-1].high = n

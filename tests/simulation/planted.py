@@ -162,6 +162,20 @@ BUGS = (
         ("batch", "        self.places.append(Interval(", "        _ = (Interval("),
     ),
     bug(
+        "what is set on the master does not reach what was merged into it",
+        "test_what_was_merged",
+        ("commit", "    mergers.follow(tx, batch, context.configs.get)\n", ""),
+    ),
+    bug(
+        "a merger unites no recusals",
+        "test_a_merger_keeps_away",
+        (
+            "mergers",
+            "    for case_pk, _ in links.fresh:\n        united = links.around(case_pk, together) & ",
+            "    for case_pk, _ in ():\n        united = links.around(case_pk, together) & ",
+        ),
+    ),
+    bug(
         "entries do not follow their case",
         "test_12",
         (

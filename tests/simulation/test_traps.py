@@ -429,6 +429,29 @@ def test_an_entry_goes_on_to_the_last_of_several_masters(story: Story) -> None:
     story.ends_well()
 
 
+def test_what_was_merged_is_as_closed_as_its_master(story: Story) -> None:
+    an, bo, (merged, master, other) = held_by_an(story, 3)
+    story.merge_into(merged, master)
+    story.recuse(master, "an")
+    story.pull(an)
+    assert set(an.copies["cases"].seen()) == {other.id}
+    story.lift(merged, "an")
+    story.set_class(master, RESTRICTED)
+    story.pull(an)
+    assert "title" not in an.copies["cases"].seen()[merged.id]  # the shell
+    story.pull(bo)
+    story.ends_well()
+
+
+def test_a_merger_keeps_away_from_both_whoever_is_kept_from_one(story: Story) -> None:
+    an, _, (merged, master) = held_by_an(story, 2)
+    story.recuse(merged, "an")
+    story.merge_into(merged, master)
+    story.pull(an)
+    assert not an.copies["cases"].seen()
+    story.ends_well()
+
+
 def test_15_of_two_restores_the_lower_number_counts(story: Story) -> None:
     an, bo, _ = held_by_an(story, 1)
     story.back_up()

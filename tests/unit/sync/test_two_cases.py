@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sync.acting_work import ActNeeds
+from sync.upkeep import erase_work
+from sync.values import Collection
 from tests.unit.sync.district import user_id
 from tests.unit.sync.test_review import act_by_phone, admitted
 
@@ -110,3 +112,96 @@ def test_somebody_recused_from_two_cases_stays_so_when_they_are_taken_apart(dist
     assert "bo" not in district.who_sees(loser)
     district.act("director", loser, "lift_recusal", user=user_id("bo"), reason="不是一件事")
     assert "bo" in district.who_sees(loser)
+
+
+# --- one matter (VI10) -----------------------------------------------------------------------------------------------
+
+
+def merged(district: District, **fields: Any) -> tuple[str, str]:
+    """Two captures of one quarrel, put together: the merged case and its master."""
+    loser, master = district.phone("an").capture(**fields)["id"], admitted(district)
+    district.act("clerk", loser, "merge", master=master, reason="同一件事")
+    return loser, master
+
+
+def test_who_is_recused_from_the_master_loses_the_merged_case_as_well(district: District) -> None:
+    loser, master = merged(district)
+    bo = district.phone("bo")
+    assert {loser, master} <= bo.pull("cases").keys()
+    district.act("director", master, "recuse", user=user_id("bo"), reason="亲属")
+    assert not {loser, master} & bo.pull("cases").keys()
+    assert not any(entry["case_id"] == loser for entry in bo.pull("entries").values())
+    assert "bo" not in district.who_sees(loser)
+    assert district.whole("cases", loser)["recused"] == [user_id("bo")]
+    district.act("director", master, "lift_recusal", user=user_id("bo"), reason="查无关系")
+    assert {loser, master} <= bo.pull("cases").keys()
+
+
+@pytest.mark.parametrize("protection", ["restricted", "sealed"])
+def test_raising_the_class_of_the_master_closes_the_merged_case(district: District, protection: str) -> None:
+    loser, master = merged(district)
+    bo = district.phone("bo")
+    bo.pull("cases")
+    district.act("director", master, "protect", **{"class": protection, "reason": "未成年人"})
+    held = bo.pull("cases").get(loser, {})
+    assert not {"title", "parties", "master_case"} & held.keys()
+    assert district.whole("cases", loser)["protection"] == protection
+    assert "an" in district.who_sees(loser)  # who wrote it keeps it
+    district.act("director", master, "protect", **{"class": "normal", "reason": "误选"})
+    assert bo.pull("cases")[loser]["title"]
+
+
+def test_what_the_merged_case_was_closed_with_goes_into_the_master(district: District) -> None:
+    loser, master = district.phone("an").capture(protection="restricted")["id"], admitted(district)
+    district.act("director", loser, "recuse", user=user_id("long"), reason="亲属")
+    assert "long" in district.who_sees(master)
+    district.act("clerk", loser, "merge", master=master, reason="同一件事")
+    assert district.whole("cases", master)["protection"] == "restricted"
+    assert district.whole("cases", master)["recused"] == [user_id("long")]
+    assert "long" not in district.who_sees(master)
+    assert "title" not in district.phone("bo").pull("cases")[master]  # the shell alone
+
+
+def test_a_phone_that_raises_the_class_of_the_merged_case_closes_the_master(district: District) -> None:
+    loser, master = merged(district)
+    an = district.phone("an")
+    an.edit(an.pull("cases")[loser], protection="restricted", involves_staff=True)
+    assert district.whole("cases", master)["protection"] == "restricted"
+    assert {user_id(who) for who in KEPT_AWAY} <= set(district.whole("cases", master)["recused"])
+    assert not district.who_sees(master, KEPT_AWAY)
+
+
+def test_somebody_who_handles_the_master_and_is_kept_from_the_matter_hands_it_back(
+    district: District,
+) -> None:
+    loser, master = district.phone("an").capture()["id"], admitted(district)
+    district.act("dispatcher", master, "dispatch", unit="JUSTICE", user=user_id("mediator"))
+    district.act("director", loser, "recuse", user=user_id("mediator"), reason="亲属")
+    district.act("clerk", loser, "merge", master=master, reason="同一件事")
+    assert "mediator" not in district.who_sees(master)
+    assert district.row("cases", master).person is None
+    assert district.whole("cases", master)["handler"]["user"] is None
+
+
+def test_a_chain_of_mergers_is_one_matter_until_it_is_taken_apart(district: District) -> None:
+    first, second = merged(district)
+    third = admitted(district)
+    district.act("clerk", second, "merge", master=third, reason="同一件事")
+    district.act("director", third, "recuse", user=user_id("bo"), reason="亲属")
+    assert not any("bo" in district.who_sees(case) for case in (first, second, third))
+    district.act("dispatcher", first, "unmerge", reason="不是一件事")
+    district.act("director", third, "lift_recusal", user=user_id("bo"), reason="查清")
+    assert "bo" in district.who_sees(second)
+    assert "bo" not in district.who_sees(first)  # its own matter now: lifted by itself
+    district.act("director", third, "protect", **{"class": "sealed", "reason": "未成年人"})
+    assert [district.whole("cases", case).get("protection") for case in (first, second)] == [
+        "normal",
+        "sealed",
+    ]
+
+
+def test_a_forgotten_master_leaves_the_merged_case_as_it_is(district: District) -> None:
+    loser, master = merged(district)
+    district.commit(erase_work(Collection.cases, master))
+    district.act("dispatcher", loser, "unmerge", reason="主案已删除")
+    assert district.whole("cases", loser)["status"] == "submitted"
