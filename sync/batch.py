@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from sync import content
 from sync.cases.catalogue import STATUSES
@@ -30,6 +30,14 @@ _OWN_KEY = frozenset({Collection.cases, Collection.households, Collection.visits
 def status_number(code: str | None) -> int | None:
     """The number of a status in rows; the order of the catalogue, which only grows."""
     return None if code is None else _STATUS_NUMBER.get(code)
+
+
+class Met(Struct, frozen=True):
+    """Who wrote the value that an edit met, on which device, and when it had come (ms)."""
+
+    user: int | None = None
+    device: int | None = None
+    at: int | None = None
 
 
 class Item:
@@ -370,9 +378,15 @@ class Batch:
         values: Mapping[str, Any],
         *,
         w: str | None,
-        other: int | None,
+        met: Met,
+        decided: str | None = None,
+        wrote_at: int | None = None,
     ) -> None:
-        """ME8: a line of the ledger: `values` are base, winner and loser."""
+        """ME8: a line of the ledger: `values` are base, winner and loser.
+
+        `decided` says whose the winner is, `mine` of what was pushed or `theirs`; `wrote_at` is when the phone wrote
+        it, as far as can be told.
+        """
         if (item.doc.pk, field, w) in self.ledgered:
             return
         self.ledgered.add((item.doc.pk, field, w))
@@ -391,7 +405,11 @@ class Batch:
                 "user_pk": self.actor,
                 "device": self.device,
                 "w": w,
-                "other_device": other,
+                "other_device": met.device,
+                "other_user": met.user,
+                "other_at": met.at,
+                "decided": decided,
+                "wrote_at": wrote_at,
                 "payload": body,
             }
         )

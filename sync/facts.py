@@ -40,6 +40,7 @@ class Facts(Struct):
     births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case
     viewers: dict[int, Viewer] = field(default_factory=dict)
+    clock_offset: int | None = None  # what the pushing phone's clock was wrong by at its last hello, ms
     failed: Failures = field(default_factory=dict)  # what is to be left, since it could not be decided
 
     def viewer(self, user_pk: int) -> Viewer:
@@ -96,7 +97,7 @@ def load_history(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
     pks = [doc.pk for doc in docs]
     if not pks:
         return
-    columns = ["doc_pk", "seq", "by_device", "w", "device", "digest", "fields"]
+    columns = ["doc_pk", "seq", "at", "actor", "by_device", "w", "device", "digest", "fields"]
     if facts.restored is not None:
         columns.append("delta")  # asked by RC6 alone
     for row in reader.find("change", {"doc_pk": pks}, order=["-seq", "-pk"], columns=columns):

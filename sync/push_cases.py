@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync import casework, content
-from sync.batch import Batch, Item
+from sync.batch import Batch, Item, Met
 from sync.cases.lifecycle import kind_may_change
-from sync.cases.merge_rules import empty, not_taken_out
+from sync.cases.merge_rules import Conflict, empty, not_taken_out
 from sync.cases.model import checked
 from sync.facts import Facts
 from sync.merge import merge, merge_stale, same
 from sync.pull import Caller
 from sync.recusal import denied
-from sync.rows import PushRow, counter_of
-from sync.store import Reader
+from sync.rows import PushRow, counter_of, written_at
+from sync.store import Reader, Row
 from sync.values import CLASSES, Collection, Doc, Level
 from sync.visibility import CHILDREN
 
@@ -182,7 +182,7 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
             k: v for k, v in row.base.items() if k in values and v is not None and not same(v, values.get(k))
         }
         if lost:
-            batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, other=None)
+            batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, met=Met())
     _link_waiting(batch, facts, item, row.key)
 
 
@@ -266,12 +266,19 @@ def link(batch: Batch, waiting: Doc, case: Item) -> None:
 
 def last_writer(facts: Facts, doc: Doc, field: str) -> int | None:
     """The device that last wrote a field; for a field never edited, the device of the capture."""
-    past = facts.history.get(doc.pk, [])
-    for row in past:
-        if field in row["fields"].split(","):
-            return None if row["by_device"] is None else int(row["by_device"])
-    first = past[-1]["device"] if past else doc.device
-    return None if first is None else int(first)
+    line = _last_edit(facts, doc, field)
+    device = _captured_on(facts, doc) if line is None else line["by_device"]
+    return None if device is None else int(device)
+
+
+def _last_edit(facts: Facts, doc: Doc, field: str) -> Row | None:
+    past = facts.history.get(doc.pk, ())
+    return next((line for line in past if field in line["fields"].split(",")), None)
+
+
+def _captured_on(facts: Facts, doc: Doc) -> int | None:
+    past = facts.history.get(doc.pk)
+    return past[-1]["device"] if past else doc.device
 
 
 def _succeeds(facts: Facts, doc: Doc, caller: Caller, row: PushRow, field: str) -> bool:
@@ -324,7 +331,7 @@ def _edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, item: Item) 
             "winner": item.values.get("kind"),
             "loser": mine["kind"],
         }
-        batch.dispute(item, "kind", "fixed", lost, w=row.mark, other=item.doc.device)
+        keep_apart(batch, facts, row, item, Conflict("kind", **lost, rule="fixed", decided="theirs"))
         mine = {name: value for name, value in mine.items() if name != "kind"}
     tell_issues(batch, row, item, caller)
     changed = merged_into(batch, facts, caller, row, item, mine, _NAME)
@@ -345,7 +352,6 @@ def merged_into(
     """Merge the pushed values into the item; losers go to the ledger. Returns the changed fields."""
     doc = item.before
     theirs = item.values
-    other = item.doc.device
     _keep_lost_base(batch, facts, row, item, name)
     base = _base_of(name, row, mine)
     if base is not None:
@@ -357,18 +363,47 @@ def merged_into(
             name, base, mine, theirs, same_device=lambda field: _succeeds(facts, doc, caller, row, field)
         )
     for conflict in merged.conflicts:
-        values = {"base": conflict.base, "winner": conflict.winner, "loser": conflict.loser}
-        batch.dispute(item, conflict.field, conflict.rule, values, w=row.mark, other=other)
+        keep_apart(batch, facts, row, item, conflict)
     told = {conflict.field for conflict in merged.conflicts}
     for field in sorted(merged.changed - told):
         # What an earlier row of this very batch wrote stands in no history yet.
         written = item.values.get(field) if item.created or field in item.old else None
         if not empty(written):
-            lost = {"base": item.old.get(field), "winner": merged.values.get(field), "loser": written}
-            batch.dispute(item, field, "same_batch", lost, w=row.mark, other=other)
+            values = (item.old.get(field), merged.values.get(field), written)
+            keep_apart(batch, facts, row, item, Conflict(field, *values, "same_batch", "mine"))
     if merged.changed:
         batch.set(item, {field: merged.values.get(field) for field in merged.changed})
     return merged.changed
+
+
+def keep_apart(batch: Batch, facts: Facts, row: PushRow, item: Item, conflict: Conflict) -> None:
+    """ME8: what two have written of one thing, with who, on which device and when."""
+    field = conflict.field.partition(".")[0]
+    just_now = item.created or field in item.old  # by an earlier row of this very batch
+    met = Met(batch.actor, batch.device, batch.now) if just_now else _met(facts, item, field)
+    batch.dispute(
+        item,
+        conflict.field,
+        conflict.rule,
+        {"base": conflict.base, "winner": conflict.winner, "loser": conflict.loser},
+        w=row.mark,
+        met=met,
+        decided=conflict.decided,
+        wrote_at=written_at(row.w, facts.clock_offset, batch.now),
+    )
+
+
+def _met(facts: Facts, item: Item, field: str) -> Met:
+    """Who wrote a field last; one that was never edited is of the capture."""
+    line = _last_edit(facts, item.before, field)
+    if line is not None:
+        return Met(line["actor"], line["by_device"], line["at"])
+    received = item.values.get("received_at")
+    return Met(
+        item.before.writer,
+        _captured_on(facts, item.before),
+        received if isinstance(received, int) else None,
+    )
 
 
 def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: str) -> None:
@@ -392,7 +427,7 @@ def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: 
             former = batch.former(item, past["delta"])
             lost = {field: value for field, value in lost.items() if not same(value, former.get(field))}
     if lost:
-        batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, other=None)
+        batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, met=Met())
 
 
 def _base_of(name: str, row: PushRow, mine: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -11,10 +11,10 @@ from sync.batch import Batch, Item
 from sync.cases.lifecycle import on_entry
 from sync.entry_classes import class_of
 from sync.facts import Facts
-from sync.merge import same
+from sync.merge import Conflict, same
 from sync.parents import case_by_id, find_case, find_cases, level_by
 from sync.pull import Caller
-from sync.push_cases import aside, claims, is_duplicate, is_new_and_sound, keep_rest
+from sync.push_cases import aside, claims, is_duplicate, is_new_and_sound, keep_apart, keep_rest
 from sync.rows import PushRow
 from sync.spoiled import Spoiled
 from sync.values import ENTRY_CLASSES, Collection, Doc, Level
@@ -109,8 +109,8 @@ def sent_again(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Do
         held = item.values.get(field)
         if field in {"id", "w", "author", "device", "case_id"} or value is None or same(value, held):
             continue
-        lost = {"base": (row.base or {}).get(field), "winner": held, "loser": value}
-        batch.dispute(item, field, "written_once", lost, w=row.mark, other=doc.device)
+        base = (row.base or {}).get(field)
+        keep_apart(batch, facts, row, item, Conflict(field, base, held, value, "written_once", "theirs"))
 
 
 def _waits(batch: Batch, caller: Caller, row: PushRow, values: dict[str, Any], place: dict[str, Any]) -> Item:

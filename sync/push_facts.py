@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence, Set as AbstractSet
 
+import msgspec
+
 from sync import content, placing, push_cases, push_others
 from sync.entry_classes import load_named
 from sync.facts import Facts, load_cases, load_history
@@ -20,6 +22,8 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
         facts.restored = min((row["restored_to"] for row in tx.find("epoch", {"epoch__gt": 1})), default=None)
     known = facts.learn(tx.documents(collection, keys))
     load_history(tx, facts, known)
+    if known:
+        facts.clock_offset = _clock_offset(tx, caller)
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
     unsure = ids if caller.late else _may_be_kept(facts, collection, rows, ids)
     _kept(tx, facts, collection, unsure, [row.mark for row in rows if not row.key])
@@ -38,6 +42,15 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
         of_case = facts.namings.setdefault(named.case_pk, [])
         if named not in of_case:
             of_case.append(named)
+
+
+def _clock_offset(tx: Tx, caller: Caller) -> int | None:
+    """What the phone's clock was wrong by when it last said hello: then both clocks were read at one instant."""
+    rows = tx.find("device", {"pk": caller.device_pk}, columns=["state", "seen_at"])
+    told = msgspec.json.decode(rows[0]["state"] or "{}") if rows else {}
+    wall = told.get("wall") if isinstance(told, dict) else None
+    whole = isinstance(wall, int) and not isinstance(wall, bool)
+    return rows[0]["seen_at"] - wall if whole else None
 
 
 def _may_be_kept(

@@ -66,11 +66,7 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         item = _may_edit(batch, facts, caller, row, doc)
         if item is not None:
             _merge(batch, facts, caller, row, item, "visits")
-            home = _household_cell(facts, item.values.get("household_id"))
-            if "household_id" in item.old and home is not None and home in facts.config.cells:
-                # It was another home: the visit lies where that one does.
-                batch.place(item, Place.cell, home)
-                batch.set(item, {"cell": facts.config.cells[home].code})
+            follow_home(batch, facts, item)
         return
     if not is_new_and_sound(batch, facts, caller, row, Collection.visits):
         return
@@ -107,6 +103,14 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
     _visit_made(batch, facts, caller, item)
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
+
+
+def follow_home(batch: Batch, facts: Facts, item: Item) -> None:
+    """It was another home: the visit lies where that one does."""
+    home = _household_cell(facts, item.values.get("household_id"))
+    if "household_id" in item.old and home is not None and home in facts.config.cells:
+        batch.place(item, Place.cell, home)
+        batch.set(item, {"cell": facts.config.cells[home].code})
 
 
 def _visit_made(batch: Batch, facts: Facts, caller: Caller, visit: Item) -> None:

@@ -1,6 +1,7 @@
 """One pushed row, parsed as far as it can be."""
 
 import hashlib
+import uuid
 from typing import Any
 
 import msgspec
@@ -56,3 +57,18 @@ def counter_of(w: str | None) -> int | None:
     """The device counter of a write id ``counter:uuid``."""
     head, colon, _ = (w or "").partition(":")
     return int(head) if colon and head.isascii() and head.isdigit() else None
+
+
+def written_at(w: str | None, offset: int | None, now: int) -> int | None:
+    """When a phone wrote, estimated (ms): the instant in its write id, a UUIDv7, set right by its clock's offset.
+
+    Never after `now`; None where the write id tells none.
+    """
+    _, colon, tail = (w or "").partition(":")
+    try:
+        value = uuid.UUID(tail) if colon else None
+    except ValueError:
+        return None
+    if value is None or value.version != 7:
+        return None
+    return min((value.int >> 80) + (offset or 0), now)

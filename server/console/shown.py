@@ -1,10 +1,9 @@
 """How a case is shown: a line of a list, and the whole page with what happened, what was overwritten, what is next."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
+from server.console.ledger import lines_of_case
 from server.console.scope import Seen, Sight
 from sync import casework, content, leaders
 from sync.batch import Item
@@ -46,7 +45,6 @@ _LINE: Final[tuple[str, ...]] = (
     "reopened_count",
     "v",
 )
-_NEVER: Final = frozenset({"id_number", "id_numbers", "track", "query_code"})
 
 
 def word(table: Mapping[str, Any], code: Any) -> str | None:
@@ -116,7 +114,7 @@ def page_of(sight: Sight, seen: Seen) -> dict[str, Any]:
     if seen.level >= Level.plain:
         page["title"] = model.display_title(seen.shown)
     if seen.level == Level.full:
-        page["ledger"] = ledger_of(sight, seen)
+        page["ledger"] = lines_of_case(sight, seen.doc)
     return page
 
 
@@ -168,53 +166,3 @@ def timeline_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
         lines.append((doc.born, doc.pk, line))
     lines.sort(key=lambda entry: entry[:2])
     return [line for _, _, line in lines]
-
-
-def ledger_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
-    """修改对照: both values of every overlapping edit, who made it and which rule decided."""
-    doc = seen.doc
-    rows = sight.reader.find("ledger", {"doc_pk": doc.pk}, order=["pk"])
-    devices = _devices(sight, rows)
-    lines = []
-    for row in rows:
-        body = row["payload"]
-        if doc.dek is not None:
-            label = content.label_of(doc.collection, doc.id) + b"ledger"
-            body = content.unseal(sight.keys, doc.dek, body, label)
-        values = _without_secrets(msgspec.json.decode(body))
-        if row["field"].rpartition(".")[2] in _NEVER:
-            values = {}  # here the value itself is what never travels; it stays in the line, sealed
-        account = sight.config.accounts.get(row["user_pk"])
-        lines.append(
-            {
-                "id": row["pk"],
-                "at": row["at"],
-                "field": row["field"],
-                "rule": row["rule"],
-                "state": row["state"],
-                "base": values.get("base"),
-                "winner": values.get("winner"),
-                "loser": values.get("loser"),
-                "user": None if account is None else account.id,
-                "user_name": None if account is None else account.name,
-                "device": devices.get(row["device"]),
-                "other_device": devices.get(row["other_device"]),
-            }
-        )
-    return lines
-
-
-def _devices(sight: Sight, rows: Iterable[Mapping[str, Any]]) -> dict[int | None, str]:
-    pks = {pk for row in rows for pk in (row["device"], row["other_device"]) if pk is not None}
-    if not pks:
-        return {}
-    found = sight.reader.find("device", {"pk": sorted(pks)}, columns=["pk", "id", "name"])
-    return {row["pk"]: row["name"] or row["id"] for row in found}
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_secrets(inner) for name, inner in value.items() if name not in _NEVER}
-    if isinstance(value, list):
-        return [_without_secrets(inner) for inner in value]
-    return value

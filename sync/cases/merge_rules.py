@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from sync.cases.catalogue import PROTECTIONS, URGENCIES
 from sync.cases.fields import FIELDS
+from sync.cases.shapes import PARTY_SECRET
 
 Decided = Literal["mine", "theirs"]
 
@@ -196,7 +197,7 @@ def _parties(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
             conflicts.extend(lost)
         elif party_id not in before or where.soft:
             merged.append(party)
-        elif not all(same(value, party.get(name)) for name, value in before[party_id].items()):
+        elif _edited(before[party_id], party):
             # Removed here, edited there: the edit is somebody's work and stays.
             merged.append(party)
             conflicts.append(
@@ -214,6 +215,12 @@ def _parties(base: Any, mine: Any, theirs: Any, where: Where) -> Outcome:
                 Conflict(f"{where.field}.{party_id}", before[party_id], party, None, "parties", "mine")
             )
     return merged, tuple(conflicts)
+
+
+def _edited(before: Mapping[str, Any], party: Mapping[str, Any]) -> bool:
+    """Whether somebody has written in a party since: what was added counts, what never travels cannot be asked."""
+    names = (before.keys() | party.keys()) - PARTY_SECRET
+    return not all(same(before.get(name), party.get(name)) for name in names)
 
 
 def _party(

@@ -100,6 +100,8 @@ RULES = (
     Rule("GET", "/api/v1/cases/{case_id:str}", SEE, else_=404),
     Rule("POST", "/api/v1/cases/{case_id:str}/acts", SEE, else_=404, body={}),
     Rule("GET", "/api/v1/cases/{case_id:str}/clocks", SEE, else_=404),
+    Rule("GET", "/api/v1/ledger/{collection:str}/{doc_id:str}", FULL, else_=404),
+    Rule("POST", "/api/v1/ledger/{line_id:int}/acts", FULL, else_=404, body={}),
     Rule("POST", "/api/v1/escalations/{row_id:str}/acts", LEADERS | CENTRE | {"duty_officer"}, body={}),
     Rule("POST", "/api/v1/quarantine/{item_id:str}/acts", CENTRE, body={}),
     # the command line of this machine
@@ -130,17 +132,21 @@ class Case(Struct, frozen=True):
 def parts_of(town: Town, case: str) -> dict[str, str]:
     """Values for every path parameter, about one case."""
 
-    def of_case(reader: Any, table: str) -> str:
+    def of_case(reader: Any, table: str, pointer: str = "case_pk", name: str = "id") -> str:
         doc = next(
             doc for doc in reader.recent(0, below=None, limit=500) if doc.id.hex() == case.replace("-", "")
         )
-        rows = reader.find(table, {"case_pk": doc.pk}, limit=1)
-        return str(rows[0]["id"]) if rows else new_id()
+        rows = reader.find(table, {pointer: doc.pk}, limit=1)
+        return str(rows[0][name]) if rows else new_id() if name == "id" else "999999"
 
     return {
         "{case_id:str}": case,
         "{row_id:str}": town.district.read_blocking(lambda reader: of_case(reader, "escalation")),
         "{item_id:str}": town.district.read_blocking(lambda reader: of_case(reader, "quarantine")),
+        "{line_id:int}": town.district.read_blocking(
+            lambda reader: of_case(reader, "ledger", "doc_pk", "pk")
+        ),
+        "{doc_id:str}": case,
         "{number:int}": "1",
         "{collection:str}": "cases",
         "{version:str}": "1",
@@ -165,6 +171,7 @@ def here(shared_town: Town) -> Case:
     case = town.admitted()
     town.must_act("dispatcher", case, "dispatch", unit="S1-JUSTICE")
     town.push("grid_worker_2", "cases", {"id": case, "kind": "dispute", "title": "x", "captured_at": 1})
+    town.push("grid_leader", "cases", {"id": case, "kind": "dispute", "title": "y", "captured_at": 1})
     town.advance(1)
     return Case(town, parts_of(town, case))
 
@@ -266,6 +273,8 @@ def secret(town: Town, **fields: Any) -> str:
         town.push("grid_worker", "entries", entry)
     for user in ("grid_worker_2", "community_leader"):
         town.push(user, "cases", {"id": case, "kind": "dispute", "title": text, "captured_at": town.now()})
+    other = {"id": case, "kind": "dispute", "title": f"又是{text}", "captured_at": town.now()}
+    town.push("centre_director", "cases", other)  # a line of the ledger
     town.must_act("centre_director", case, "rate", colour="red", reason=text)
     return case
 
@@ -322,6 +331,7 @@ def test_the_canary_is_there_for_whoever_may_see_it(hidden: tuple[Town, list[str
         assert any(path.startswith("/api/v1/cases?q=") for path in found)
         assert any(path.startswith(f"/api/v1/cases/{case}") for path in found)
         assert any(path.startswith("/api/v1/quarantine") for path in found)
+        assert any(path.startswith("/api/v1/ledger/cases/") for path in found)
         assert {"cases", "entries"} <= set(found)
 
 

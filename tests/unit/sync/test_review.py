@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.console.ledger import lines_of_case
 from server.console.scope import Sight, open_case
-from server.console.shown import ledger_of
 from sync import administration
 from sync.cases.model import instant_of
 from sync.errors import SyncError
@@ -144,7 +144,7 @@ def test_an_identity_number_does_not_travel_by_the_ledger(district: District) ->
         phone.edit(case, parties=[{"id": "p1", "id_number": number}])
     with district.store.read() as reader:
         sight = Sight(reader, district.configs.get(reader), district.users["bo"], district.keys)
-        lines = ledger_of(sight, open_case(sight, case["id"]))
+        lines = lines_of_case(sight, open_case(sight, case["id"]).doc)
     assert "parties.p1.id_number" in {line["field"] for line in lines}
     assert "4103991900" not in str(lines)
 
