@@ -145,7 +145,11 @@ class Batch:
         if parent is not None:
             dek = parent.doc.dek
             fresh = parent.fresh
-        elif collection in _OWN_KEY or collection in {Collection.entries, Collection.files}:
+        elif (
+            collection in _OWN_KEY
+            or collection in {Collection.entries, Collection.files}
+            or "words" in values
+        ):
             fresh = NewKey(self.keys, self.chance)
             dek = fresh.wrapped
         if parent is None and of_case is None and not own:
@@ -343,7 +347,7 @@ class Batch:
         *,
         collection: int,
         doc_id: str,
-        case: Item | None = None,
+        case_pk: int | None = None,
         w: str | None = None,
         user_pk: int | None = None,
     ) -> str:
@@ -361,7 +365,7 @@ class Batch:
             "device": self.device,
             "collection": collection,
             "doc_id": doc_id,
-            "case_pk": None if case is None else case.doc.pk,
+            "case_pk": case_pk,
             "w": w,
             "dek": fresh.wrapped,
             "payload": nonce + fresh.cipher.encrypt(nonce, body, identity.encode()),
@@ -441,9 +445,21 @@ class Batch:
         args: Mapping[str, Any],
         *,
         of_case: Item | None = None,
+        words: str | None = None,
     ) -> None:
-        """Tell somebody something on every phone of theirs; a notice of a case goes when he is recused from it."""
-        values = {"user": user_id, "kind": kind, "code": code, "at": self.now, "args": dict(args)}
+        """Tell somebody something on every phone of theirs; a notice of a case goes when he is recused from it.
+
+        `words` are what a person wrote to him: sealed under a key of the notice.
+        """
+        values: dict[str, Any] = {
+            "user": user_id,
+            "kind": kind,
+            "code": code,
+            "at": self.now,
+            "args": dict(args),
+        }
+        if words is not None:
+            values["words"] = words
         self.mint(Collection.notices, values, author=user_pk, writer=user_pk, of_case=of_case)
 
     # --- rows --------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 
 from sync import casework, content
 from sync.batch import Batch, Item, Met
+from sync.cases.kept import FIELDS_REFUSED, told_author
 from sync.cases.lifecycle import kind_may_change
 from sync.cases.merge_rules import Conflict, empty, not_taken_out
 from sync.cases.model import checked
@@ -99,10 +100,12 @@ def aside(
         "new": {"raw": row.raw.decode(errors="replace")} if row.raw else row.doc,
         "base": row.base,
     }
-    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case=case, w=row.mark)
+    case_pk = None if case is None else case.doc.pk
+    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case_pk=case_pk, w=row.mark)
     if not tell:
         return
-    args = {"collection": content.NAMES[collection], "reason": reason, "quarantine": kept}
+    name = content.NAMES[collection]
+    args = {"collection": name, "reason": reason, "quarantine": kept, "text": told_author(name, reason)}
     if case is not None and caller.user_pk in denied(batch, facts, case):
         # Who is recused learns that something was kept, and nothing of the case.
         batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args)
@@ -243,8 +246,8 @@ def keep_rest(batch: Batch, facts: Facts, row: PushRow, item: Item, rest: Mappin
     if (collection, row.key, row.mark) in facts.kept:
         return
     facts.kept.add((collection, row.key, row.mark))
-    case = item if collection == Collection.cases else None
-    batch.keep("fields_refused", dict(rest), collection=collection, doc_id=item.id, case=case, w=row.mark)
+    case_pk = item.doc.pk if collection == Collection.cases else item.doc.case_pk
+    batch.keep(FIELDS_REFUSED, dict(rest), collection=collection, doc_id=item.id, case_pk=case_pk, w=row.mark)
 
 
 def _link_waiting(batch: Batch, facts: Facts, case: Item, key: bytes) -> None:

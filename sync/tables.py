@@ -251,7 +251,11 @@ class Quarantine(DistrictRow, table=True):
     """What could not be applied and is kept for a person to look at (待核箱). The payload is sealed."""
 
     __tablename__ = "quarantine"
-    __table_args__ = (Index("quarantine_state", "state", "pk"), Index("quarantine_doc", "doc_id"))
+    __table_args__ = (
+        Index("quarantine_state", "state", "pk"),
+        Index("quarantine_doc", "doc_id"),
+        _only("quarantine_case", "case_pk", where="case_pk is not null"),
+    )
     pk: int | None = _key()
     id: str = _text()
     seq: int = _big()

@@ -1,46 +1,55 @@
-"""待核箱: what could not be applied and waits for a person of the centre, who tries it again or lets it go (QU5)."""
+"""待核箱 as a list: what could not be applied, for whom it is, why it is there and what can be done (QU5, QU6)."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from server.console.scope import CENTRE, Sight, find_document
+from server.console.scope import CENTRE, Sight, cells_in, find_document
 from sync import content
 from sync.cases.catalogue import CATEGORIES
 from sync.cases.fields import COLLECTIONS
-from sync.commit import Context, Work, audit_row
+from sync.cases.kept import acts_of, sentence, why
 from sync.config import OUTSIDE
-from sync.errors import BadRequest, Conflict, KeyLost, NotFound
-from sync.pull import Caller
-from sync.push import push_work
+from sync.errors import Forbidden, KeyLost
 from sync.push_body import rescue
-from sync.store import Reader, Row, Tx
-from sync.values import FOREVER, Collection, Doc, Level, Place, Reach
+from sync.store import Reader, Row
+from sync.values import FOREVER, SEALED, Collection, Doc, Level, Place, Reach
 
 _POINTERS: Final = ("id", "case_id", "owner_id")
-_LOOK_MAX = 2000
+_LOOK_MAX = 2000  # rows looked at for one answer; it then says where to go on
+_CHUNK = 200
+_DAY_MS = 86_400_000
+FEW: Final = 5  # whoever may not open what he counts is told no figure below this
 
 
-class StillImpossible(Conflict):
-    """What was kept cannot be applied now either; it stays where it is."""
+class Wanted(Struct, frozen=True):
+    """What the list is narrowed to; None does not narrow. What names a case, a place or a person is the centre's."""
 
-    code: ClassVar[str] = "still_impossible"
+    state: str | None = "open"
+    reason: str | None = None
+    collection: int | None = None
+    user: str | None = None
+    device: str | None = None
+    case: str | None = None
+    cell: str | None = None  # a cell's or an area's code: of the case, else where its author works
+    unit: str | None = None  # the unit that handles the case, or at which its author stands
+    since: int | None = None  # ms
+    until: int | None = None
+    days: int | None = None  # at least so old
+
+    def names_somebody(self) -> bool:
+        """Whether it narrows to a case, a place or a person."""
+        return any(part is not None for part in (self.user, self.device, self.case, self.cell, self.unit))
 
 
-class AlreadyDecided(Conflict):
-    """Somebody has decided on this already."""
+class Item(Struct, frozen=True):
+    """A row that this person may know of, with its payload where he may open it."""
 
-    code: ClassVar[str] = "already_decided"
-
-
-class Applied(Struct, frozen=True):
-    """What became of an item: its state, and the number of the commit."""
-
-    id: str
-    state: str
-    number: int
+    row: Row
+    payload: Any
+    open: bool
 
 
 def payload_of(sight: Sight, row: Row) -> Any:
@@ -56,55 +65,182 @@ def payload_of(sight: Sight, row: Row) -> Any:
 
 
 def visible_items(
-    sight: Sight, *, state: str | None, reason: str | None, user: str | None, after: int | None, limit: int
+    sight: Sight, wanted: Wanted, *, now: int, after: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Items the caller may handle, newest first, and where the next page begins.
 
-    The centre sees what concerns its own cases and its own workers, opened; others see that there is something.
+    The centre sees what concerns its own cases and its own workers, opened; others see that there is something. Raises
+    ``Forbidden`` where others ask about somebody.
     """
-    where: dict[str, Any] = {}
-    if state is not None:
-        where["state"] = state
-    if reason is not None:
-        where["reason"] = reason
-    if user is not None:
-        account = sight.config.account_by_id.get(user)
-        where["user_pk"] = -1 if account is None else account.pk
-    if after is not None:
-        where["pk__lt"] = after
-    rows = sight.reader.find("quarantine", where, order=["-pk"], limit=_LOOK_MAX)
-    opens = bool(sight.config.roles(sight.user_pk) & CENTRE)
+    looked = _Looked(after)
     items: list[dict[str, Any]] = []
-    for row in rows:
-        if opens:
-            payload = payload_of(sight, row)
-            if not _may_open(sight, row, payload):
-                continue
-            items.append(_shown(sight, row, payload))
-        else:
-            items.append(_outside(row))
+    for item in _items(sight, wanted, now, looked):
+        items.append(_shown(sight, item) if item.open else _outside(item.row))
         if len(items) >= limit:
-            return items, row["pk"]
-    return items, rows[-1]["pk"] if len(rows) == _LOOK_MAX else None
+            return items, item.row["pk"]
+    return items, looked.following
+
+
+def counts(sight: Sight, wanted: Wanted, *, now: int) -> dict[str, Any]:
+    """How many items there are for each reason, of those the caller may know of.
+
+    Who may not open them is told no figure below `FEW`. `more`: so many were looked at, and there are others.
+    """
+    looked = _Looked(None)
+    found: dict[str, list[Item]] = {}
+    for item in _items(sight, wanted, now, looked):
+        found.setdefault(item.row["reason"], []).append(item)
+    rows = []
+    for reason, items in sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        few = len(items) < FEW and not all(item.open for item in items)
+        row = {"reason": reason, "why_zh": why(reason), "count": None if few else len(items), "few": few}
+        rows.append(row | {"oldest_at": None if few else min(item.row["at"] for item in items)})
+    if any(row["few"] for row in rows):
+        rows.sort(key=lambda row: row["reason"])  # the order would tell what the figures do not
+    return {"reasons": rows, "more": looked.following is not None}
+
+
+class _Looked:
+    """Where a walk over the rows stands, and where the next one goes on if it came to its end."""
+
+    def __init__(self, after: int | None) -> None:
+        self.after = after
+        self.following: int | None = None
+
+
+def _items(sight: Sight, wanted: Wanted, now: int, looked: _Looked) -> Iterator[Item]:
+    opens = bool(sight.config.roles(sight.user_pk) & CENTRE)
+    if wanted.names_somebody() and not opens:
+        raise Forbidden("按案件、地点或人员查找,由中心办理。")
+    cells = None if wanted.cell is None else cells_in(sight.config, wanted.cell)
+    unit = sight.config.unit_by_code.get(wanted.unit) if wanted.unit is not None else None
+    for row in _rows(sight, wanted, now, looked):
+        payload = payload_of(sight, row)
+        docs = _spoken_of(sight.reader, row, payload)
+        if not opens:
+            if not _is_of_something_sealed(docs, payload):
+                yield Item(row, None, open=False)
+            continue
+        if not _may_open(sight, row, payload, docs):
+            continue
+        if cells is not None and not _lies_in(sight, row, docs, cells):
+            continue
+        if wanted.unit is not None and (unit is None or not _is_of_unit(sight, row, docs, unit.pk)):
+            continue
+        yield Item(row, payload, open=True)
+
+
+def _rows(sight: Sight, wanted: Wanted, now: int, looked: _Looked) -> Iterator[Row]:
+    """Rows newest first, by what stands in the clear; those of one case by index, all others a chunk at a time."""
+    where = _where(sight, wanted, now)
+    if wanted.case is not None:
+        rows = _of_case(sight, where, wanted.case)
+        yield from (row for row in rows if looked.after is None or row["pk"] < looked.after)
+        return
+    before = looked.after
+    for _ in range(_LOOK_MAX // _CHUNK):
+        below = where if before is None else where | {"pk__lt": before}
+        rows = sight.reader.find("quarantine", below, order=["-pk"], limit=_CHUNK)
+        yield from rows
+        if len(rows) < _CHUNK:
+            return
+        before = rows[-1]["pk"]
+    looked.following = before
+
+
+def _where(sight: Sight, wanted: Wanted, now: int) -> dict[str, Any]:
+    where: dict[str, Any] = {}
+    if wanted.state is not None:
+        where["state"] = wanted.state
+    if wanted.reason is not None:
+        where["reason"] = wanted.reason
+    if wanted.collection is not None:
+        where["collection"] = wanted.collection
+    if wanted.user is not None:
+        account = sight.config.account_by_id.get(wanted.user)
+        where["user_pk"] = -1 if account is None else account.pk
+    if wanted.device is not None:
+        found = sight.reader.find("device", {"id": wanted.device}, columns=["pk"])
+        where["device"] = [row["pk"] for row in found] or -1
+    if wanted.since is not None:
+        where["at__ge"] = wanted.since
+    latest = [wanted.until] if wanted.until is not None else []
+    latest += [now - wanted.days * _DAY_MS] if wanted.days is not None else []
+    if latest:
+        where["at__le"] = min(latest)
+    return where
+
+
+def _of_case(sight: Sight, where: dict[str, Any], case_id: str) -> list[Row]:
+    """Rows about one case: itself, what hangs on it, and what waits for it; none of one the caller does not see."""
+    case = find_document(sight.reader, Collection.cases, case_id)
+    if case is None or sight.level(case) != Level.full:
+        return []
+    waiting = sight.reader.find("waiting", {"case_id": case.id}, columns=["entry_pk"])
+    docs = sight.reader.documents_by_pk([row["entry_pk"] for row in waiting])
+    ids = [content.id_text(doc.collection, doc.id) for doc in (case, *docs)]
+    found = {
+        row["pk"]: row
+        for more in ({"case_pk": case.pk}, {"doc_id": ids})
+        for row in sight.reader.find("quarantine", where | more)
+    }
+    return [found[pk] for pk in sorted(found, reverse=True)]
+
+
+def _is_of_something_sealed(docs: list[Doc], payload: Any) -> bool:
+    return any(doc.klass == SEALED for doc in docs) if docs else _may_be_sealed(payload)
+
+
+def _lies_in(sight: Sight, row: Row, docs: list[Doc], cells: set[int]) -> bool:
+    if docs:
+        return any(doc.cell in cells for doc in docs)
+    holds = sight.config.holds(row["user_pk"]) if row["user_pk"] is not None else ()
+    return any(hold.kind == Place.cell and hold.tag in cells and hold.v_to == FOREVER for hold in holds)
+
+
+def _is_of_unit(sight: Sight, row: Row, docs: list[Doc], unit_pk: int) -> bool:
+    handled = any(doc.duty is not None and doc.duty // 2 == unit_pk for doc in docs)
+    grants = sight.config.active_grants(row["user_pk"]) if row["user_pk"] is not None else ()
+    return handled or any(grant.unit_pk == unit_pk for grant in grants)
 
 
 def _outside(row: Row) -> dict[str, Any]:
     return {name: row[name] for name in ("id", "at", "reason", "state", "decided_at")} | {
-        "collection": COLLECTIONS[row["collection"]]
+        "collection": COLLECTIONS[row["collection"]],
+        "told_zh": sentence(COLLECTIONS[row["collection"]], row["reason"], row["state"], author=None),
     }
 
 
-def _shown(sight: Sight, row: Row, payload: Any) -> dict[str, Any]:
+def _shown(sight: Sight, item: Item) -> dict[str, Any]:
+    row = item.row
     author = sight.config.accounts.get(row["user_pk"])
     decider = sight.config.accounts.get(row["decided_by"])
+    collection, name = COLLECTIONS[row["collection"]], None if author is None else author.name
+    acts = acts_of(collection, row["reason"], item.payload) if row["state"] == "open" else ()
     return _outside(row) | {
+        "told_zh": sentence(collection, row["reason"], row["state"], author=name, acts=acts),
+        "acts": list(acts),
         "doc_id": row["doc_id"] or None,
+        "case_id": _case_id(sight, row),
         "user": None if author is None else author.id,
-        "user_name": None if author is None else author.name,
-        "payload": payload,
+        "user_name": name,
+        "device": _device(sight, row),
+        "payload": item.payload,
         "decided_by": None if decider is None else decider.name,
         "decision": _decision(sight, row),
     }
+
+
+def _case_id(sight: Sight, row: Row) -> str | None:
+    docs = sight.reader.documents_by_pk([row["case_pk"]]) if row["case_pk"] is not None else []
+    return content.id_text(Collection.cases, docs[0].id) if docs else None
+
+
+def _device(sight: Sight, row: Row) -> str | None:
+    if row["device"] is None:
+        return None
+    found = sight.reader.find("device", {"pk": row["device"]}, columns=["id", "name"])
+    return str(found[0]["name"] or found[0]["id"]) if found else None
 
 
 def _decision(sight: Sight, row: Row) -> str | None:
@@ -117,12 +253,17 @@ def _decision(sight: Sight, row: Row) -> str | None:
         return None
 
 
-def _may_open(sight: Sight, row: Row, payload: Any) -> bool:
+def may_open(sight: Sight, row: Row, payload: Any) -> bool:
+    """Whether this person of the centre reads it."""
+    return _may_open(sight, row, payload, _spoken_of(sight.reader, row, payload))
+
+
+def _may_open(sight: Sight, row: Row, payload: Any, spoken_of: list[Doc]) -> bool:
     """The centre's own: every document it speaks of is the caller's in full, or it speaks of none that is here.
 
     What waits for its case is its author's alone until then, but not what he wrote: the centre reads it here.
     """
-    docs = [doc for doc in _spoken_of(sight.reader, row, payload) if doc.own_since is None]
+    docs = [doc for doc in spoken_of if doc.own_since is None]
     if docs:
         return all(doc.gone is None and sight.level(doc) == Level.full for doc in docs)
     if _may_be_sealed(payload) and not _keeps_sealed(sight):
@@ -182,80 +323,4 @@ def _is_own_worker(sight: Sight, user_pk: int | None) -> bool:
     return any(
         hold.kind == Place.cell and hold.tag in mine and hold.v_to == FOREVER
         for hold in sight.config.holds(user_pk)
-    )
-
-
-def find_item(sight: Sight, identity: str) -> tuple[Row, Any]:
-    """An item with its payload; ``NotFound`` alike for one that is not there and one that is not the caller's."""
-    rows = sight.reader.find("quarantine", {"id": identity}, limit=1) if len(identity) <= 64 else []
-    payload = payload_of(sight, rows[0]) if rows else None
-    if not rows or not _may_open(sight, rows[0], payload):
-        raise NotFound
-    if rows[0]["state"] != "open":
-        raise AlreadyDecided
-    return rows[0], payload
-
-
-def discard_work(row: Row, user_pk: int, reason: str) -> Work[Applied]:
-    """Let an item go; it stays, marked, with the sealed reason."""
-
-    def work(tx: Tx, context: Context) -> Applied:
-        sealed = content.seal(
-            context.keys, context.chance, row["dek"], reason.encode(), row["id"].encode() + b"decision"
-        )
-        return _decide(tx, context, row, user_pk, "discarded", {"decision": sealed})
-
-    return work
-
-
-def _decide(
-    tx: Tx, context: Context, row: Row, user_pk: int, state: str, more: Mapping[str, Any] | None = None
-) -> Applied:
-    changes = {"state": state, "decided_by": user_pk, "decided_at": context.now, **(more or {})}
-    if not tx.update("quarantine", {"pk": row["pk"], "state": "open"}, changes):
-        raise AlreadyDecided
-    n = tx.head().seq
-    audit_row(tx, context, n, f"quarantine.{state}", [f"quarantine:{row['pk']}"])
-    return Applied(row["id"], state, n)
-
-
-def apply_work(row: Row, payload: Any, user_pk: int) -> Work[Applied]:
-    """Push what was kept once more, in its author's name, as an ordinary write.
-
-    Raises ``BadRequest`` where there is no row to push, ``StillImpossible`` where it changes nothing.
-    """
-    doc = payload.get("new") if isinstance(payload, dict) else None
-    if not isinstance(doc, dict) or "raw" in doc or not isinstance(doc.get("id"), str):
-        raise BadRequest("此项没有可再次提交的内容,只能存查。")
-    sent: dict[str, Any] = {"newDocumentState": doc}
-    if isinstance(payload.get("base"), dict):
-        sent["assumedMasterState"] = payload["base"]
-    body = msgspec.json.encode([sent])
-    collection = row["collection"]
-
-    def work(tx: Tx, context: Context) -> Applied:
-        author = _author(tx, context, row)
-        before = find_document(tx, collection, doc["id"])
-        push_work(author, collection, body)(tx, context)
-        after = find_document(tx, collection, doc["id"])
-        if after is None or after.gone is not None or (before is not None and after.v == before.v):
-            raise StillImpossible  # rolls back: nothing of the attempt stays
-        return _decide(tx, context, row, user_pk, "applied")
-
-    return work
-
-
-def _author(tx: Tx, context: Context, row: Row) -> Caller:
-    account = context.configs.get(tx).accounts.get(row["user_pk"])
-    devices = tx.find("device", {"pk": row["device"]}, columns=["pk", "id", "registered_seq"])
-    if account is None or not devices:
-        raise StillImpossible
-    return Caller(
-        user_pk=account.pk,
-        user_id=account.id,
-        user_name=account.username,
-        device_pk=devices[0]["pk"],
-        device_id=devices[0]["id"],
-        registered=devices[0]["registered_seq"],
-        marks={},
     )

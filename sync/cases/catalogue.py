@@ -205,6 +205,7 @@ _FILES: Final = (
     "clocks",
     "papers",
     "words",
+    "kept",
 )
 _R = TypeVar("_R", bound=Row)
 

@@ -232,6 +232,7 @@ NOTICES: Final = (
     Field("id", "server", "clear", "server", required=True, shape=s.Id),
     _phone("read_at", s.Time, "first"),
     *_server("user", "kind", "code", "at", "args"),
+    *_server("words", seal="personal"),  # what a person wrote to its reader
     *_KEPT,
 )
 

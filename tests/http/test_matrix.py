@@ -91,6 +91,8 @@ RULES = (
     Rule("POST", "/api/v1/cases", also(INTAKE), body={}),
     Rule("GET", "/api/v1/escalations", also(LEADERS | CENTRE | {"duty_officer"})),
     Rule("GET", "/api/v1/quarantine", also(CENTRE | {"admin", "data_officer"})),
+    Rule("GET", "/api/v1/quarantine/counts", also(CENTRE | {"admin", "data_officer"})),
+    Rule("POST", "/api/v1/quarantine/acts", also(CENTRE), body={}),
     Rule("GET", "/api/v1/audit", frozenset({"auditor"})),
     Rule("GET", "/api/v1/accounts", frozenset({"admin"})),
     Rule("POST", "/api/v1/cells/generations", frozenset({"admin"}), body=b""),

@@ -9,6 +9,8 @@ import pytest
 
 from server.console.ledger import lines_of, lines_of_case
 from server.console.scope import Sight, open_case
+from sync.cases import model
+from sync.cases.catalogue import TABLES
 from sync.errors import NotFound
 from sync.hello import remember
 from sync.ledger_work import (
@@ -200,12 +202,9 @@ def test_a_value_that_is_no_longer_valid_is_not_taken(
 ) -> None:
     case = overlap(district, "category", "0202", "0203")
     (line,) = lines(district, "clerk", case)
-    from sync.cases import model
-
-    table = {code: row for code, row in model.TABLES["categories"].items() if code != "0202"}
-    lookups = dict(model._LOOKUPS) | {"cases": (("category", table),)}
-    monkeypatch.setattr(model, "_LOOKUPS", lookups)
-    monkeypatch.setitem(model.TABLES, "categories", table)
+    table = {code: row for code, row in TABLES["categories"].items() if code != "0202"}
+    monkeypatch.setattr(model, "_LOOKUPS", dict(model._LOOKUPS) | {"cases": (("category", table),)})
+    monkeypatch.setitem(TABLES, "categories", table)
     with pytest.raises(LedgerInvalid):
         decide(district, "clerk", line["id"], "take")
 

@@ -35,6 +35,14 @@ def upgrade() -> None:
         op.add_column("ledger", _big(name, nullable=True))
     for name in ("decided", "decision"):
         op.add_column("ledger", sa.Column(name, sa.Text(), nullable=True))
+    op.create_index(
+        "quarantine_case",
+        "quarantine",
+        ["case_pk"],
+        unique=False,
+        sqlite_where=sa.text("case_pk is not null"),
+        postgresql_where=sa.text("case_pk is not null"),
+    )
     _mergers_so_far()
 
 
