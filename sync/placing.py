@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
+from shapely import Point
 
 from geo.assignment import Assignment, Method, assign_all
-from geo.points import Fix, PointError, read_fix
+from geo.coordinates import convert_point
+from geo.points import Crs, Fix, PointError, read_fix
 from sync.config import OUTSIDE, OUTSIDE_CODE, Config
 from sync.values import FOREVER, Place, Reach
 
@@ -27,6 +30,25 @@ def fix_of(location: Any) -> Fix | None:
         return read_fix(location)
     except PointError:
         return None
+
+
+def spot_of(location: Any) -> tuple[float, float, float | None] | None:
+    """A document's place as WGS-84 longitude and latitude with its radius of 95 % in metres (None: not stated)."""
+    fix = fix_of(location)
+    if fix is None:
+        return None
+    lon, lat = convert_point(fix.lon, fix.lat, fix.crs, Crs.WGS84)
+    return lon, lat, fix.r95_m
+
+
+def cells_near(config: Config, spot: tuple[float, float, float | None], reach_m: float) -> set[int]:
+    """Keys of the cells in force within so many metres of a place."""
+    index = config.index
+    if index is None:
+        return set()
+    (place_m,) = index.layer.plane.to_metres(np.array([spot[:2]]))
+    codes = [index.layer.codes[ordinal] for _, ordinal in index.within(Point(place_m), reach_m)]
+    return {config.cell_by_code[code].pk for code in codes if code in config.cell_by_code}
 
 
 def assign_fixes(config: Config, locations: Mapping[bytes, Any]) -> dict[bytes, Assignment]:

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sync import content
 from sync.batch import STATUS_CODES
 from sync.cases import model
 from sync.config import OUTSIDE, OUTSIDE_CODE, Config
 from sync.errors import BadRequest, NotFound
+from sync.mergers import links_of
 from sync.store import Reader, Row
 from sync.values import FOREVER, Collection, Doc, Keys, Level, Place
 from sync.visibility import Viewer, level_now
@@ -196,15 +197,31 @@ def visible_cases(sight: Sight, filters: Filters, *, after: str | None, limit: i
     """
     wanted = None if filters.place is None else cells_in(sight.config, filters.place)
     items: list[Seen] = []
+    led = _masters_by_number(sight, filters.q)
+    without_words = structs.replace(filters, q=None)
     candidates = _candidates(sight, filters.statuses(), wanted, _read_cursor(after))
     for looked, doc in enumerate(candidates, start=1):
         if wanted is None or doc.cell in wanted:
             seen = sight.see(doc)
-            if seen is not None and filters.match(seen, now):
+            if seen is not None and (without_words if doc.pk in led else filters).match(seen, now):
                 items.append(seen)
         if len(items) >= limit or looked >= _SCAN_MAX:
             return Page(items, f"{doc.seq}-{doc.pk}")
     return Page(items, None)
+
+
+def _masters_by_number(sight: Sight, words: str | None) -> set[int]:
+    """Cases that a merged one with this official number went into: the number stays valid and leads on."""
+    number = (words or "").strip()
+    rows = sight.reader.find("document", {"code": number}, columns=["pk"]) if number else []
+    docs = sight.reader.documents_by_pk([row["pk"] for row in rows])
+    found = {doc.pk for doc in docs if doc.gone is None and sight.level(doc) >= Level.plain}
+    masters = dict(links_of(sight.reader, found)) if found else {}
+    led: set[int] = set()
+    while found:
+        found = {masters[pk] for pk in found if pk in masters} - led
+        led |= found
+    return led
 
 
 def _read_cursor(after: str | None) -> _Key | None:

@@ -12,6 +12,7 @@ from sync.cases.catalogue import CATEGORIES, ENTRY_TYPES, KINDS, STATUSES
 from sync.cases.lifecycle import legal_acts
 from sync.config import Config
 from sync.facts import Facts
+from sync.mergers import links_of
 from sync.values import Collection, Doc, Level
 
 # A list shows what tells cases apart; the rest is on the page of the case.
@@ -43,6 +44,7 @@ _LINE: Final[tuple[str, ...]] = (
     "source_due",
     "is_anonymous",
     "reopened_count",
+    "master_case",
     "v",
 )
 
@@ -94,12 +96,14 @@ def words_of(config: Config, seen: Seen) -> dict[str, Any]:
     }
 
 
-def line_of(config: Config, seen: Seen) -> dict[str, Any]:
-    """A case in a list; `form` says how much of it the caller sees."""
+def line_of(sight: Sight, seen: Seen, marks: Mapping[int, int]) -> dict[str, Any]:
+    """A case in a list; `form` says how much of it the caller sees, `marks` how many may be the same."""
     line = {name: seen.shown[name] for name in _LINE if name in seen.shown}
     if seen.level >= Level.plain:
         line["title"] = model.display_title(seen.shown)
-    return line | words_of(config, seen) | {"form": seen.form}
+    if seen.doc.pk in marks:
+        line["duplicates"] = marks[seen.doc.pk]
+    return line | words_of(sight.config, seen) | {"form": seen.form}
 
 
 def page_of(sight: Sight, seen: Seen) -> dict[str, Any]:
@@ -115,7 +119,33 @@ def page_of(sight: Sight, seen: Seen) -> dict[str, Any]:
         page["title"] = model.display_title(seen.shown)
     if seen.level == Level.full:
         page["ledger"] = lines_of_case(sight, seen.doc)
+    if merged := merged_of(sight, seen):
+        page["merged"] = merged
     return page
+
+
+def merged_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
+    """What was merged into the case, in chains too, of what this person sees: the numbers and the timelines stay."""
+    if seen.level < Level.plain:
+        return []
+    links = links_of(sight.reader, [seen.doc.pk])
+    below: set[int] = set()
+    more = {seen.doc.pk}
+    while more:
+        more = {case for case, master in links if master in more} - below
+        below |= more
+    found = []
+    for doc in sight.reader.documents_by_pk(sorted(below)):
+        part = sight.see(doc)
+        if part is not None and part.level >= Level.plain:
+            found.append(
+                {
+                    "case": part.shown | words_of(sight.config, part),
+                    "title": model.display_title(part.shown),
+                    "timeline": timeline_of(sight, part),
+                }
+            )
+    return found
 
 
 def legal_of(sight: Sight, seen: Seen) -> list[str]:
@@ -148,6 +178,17 @@ def children_of(sight: Sight, case_pk: int, collection: int) -> list[tuple[Doc, 
     return found
 
 
+def _left_with_master(sight: Sight, seen: Seen) -> list[tuple[Doc, Level, dict[str, Any]]]:
+    """What was written to this case while it was merged: it stays with the former master, and is read here too."""
+    rows = sight.reader.find("merger", {"case_pk": seen.doc.pk}, columns=["master_pk", "v_to"])
+    return [
+        entry
+        for master in sorted({row["master_pk"] for row in rows if row["v_to"] is not None})
+        for entry in children_of(sight, master, Collection.entries)
+        if entry[2].get("moved_from") == seen.shown["id"]
+    ]
+
+
 def timeline_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
     """Entries in the order in which the server received them, with their files."""
     if seen.level < Level.plain:
@@ -156,7 +197,8 @@ def timeline_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
     for _, _, values in children_of(sight, seen.doc.pk, Collection.files):
         files.setdefault(str(values.get("owner_id")), []).append(values)
     lines = []
-    for doc, _, values in children_of(sight, seen.doc.pk, Collection.entries):
+    entries = children_of(sight, seen.doc.pk, Collection.entries) + _left_with_master(sight, seen)
+    for doc, _, values in entries:
         line = values | {
             "type_zh": word(ENTRY_TYPES, values.get("type")),
             "author_name": user_name(sight.config, values.get("author")),

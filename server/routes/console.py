@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from server.auth.callers import Caller
 from server.clocks import wall_ms
+from server.console.alike import duplicates_of, marks_of
 from server.console.asking import (
     access,
     act_in,
@@ -97,7 +98,8 @@ async def list_cases(
 
     def question(sight: Sight) -> CasePage:
         page = visible_cases(sight, filters, after=after or None, limit=limit, now=now)
-        return CasePage([line_of(sight.config, seen) for seen in page.items], page.next, now)
+        marks = marks_of(sight, page.items)
+        return CasePage([line_of(sight, seen, marks) for seen in page.items], page.next, now)
 
     return await look(request, caller, question)
 
@@ -152,6 +154,13 @@ def _revealed(sight: Sight, seen: Seen, args: dict[str, Any]) -> dict[str, Any] 
         if party.get("id") == args.get("party"):
             return {"party": party["id"], "field": field, "value": party.get(field)}
     return None
+
+
+@get("/api/v1/cases/{case_id:str}/duplicates", opt={"access": "user"})
+async def get_duplicates(request: HttpRequest, caller: Caller, case_id: str) -> dict[str, Any]:
+    """Cases that may be the same quarrel, of those the caller sees in full, with a score and reasons in words."""
+    items = await look(request, caller, lambda sight: duplicates_of(sight, open_case(sight, case_id)))
+    return {"items": items}
 
 
 @get("/api/v1/cases/{case_id:str}/clocks", opt={"access": "user"})
@@ -275,6 +284,7 @@ HANDLERS = [
     list_cases,
     get_case,
     act_on_case,
+    get_duplicates,
     get_clocks,
     take_in,
     list_units,

@@ -102,6 +102,7 @@ RULES = (
     Rule("GET", "/api/v1/cases/{case_id:str}", SEE, else_=404),
     Rule("POST", "/api/v1/cases/{case_id:str}/acts", SEE, else_=404, body={}),
     Rule("GET", "/api/v1/cases/{case_id:str}/clocks", SEE, else_=404),
+    Rule("GET", "/api/v1/cases/{case_id:str}/duplicates", SEE, else_=404),
     Rule("GET", "/api/v1/ledger/{collection:str}/{doc_id:str}", FULL, else_=404),
     Rule("POST", "/api/v1/ledger/{line_id:int}/acts", FULL, else_=404, body={}),
     Rule("POST", "/api/v1/escalations/{row_id:str}/acts", LEADERS | CENTRE | {"duty_officer"}, body={}),
