@@ -194,8 +194,8 @@ def _words(one: str, other: str) -> _Evidence:
 
 # --- people ----------------------------------------------------------------------------------------------------------
 
-# What is the same, how much it says, and the words; no value is repeated. Identity numbers are left out: who may not read
-# one learns nothing from it, not even that two are equal.
+# What is the same, how much it says, and the words; no value is repeated. Identity numbers are left out: who may not
+# read one learns nothing from it, not even that two are equal.
 _ALIKE: Final = (
     ("phone", 8.0, "当事人电话相同"),
     ("name", 5.0, "当事人姓名相同"),

@@ -14,6 +14,7 @@ from sync.cases.catalogue import TABLES
 from sync.errors import NotFound
 from sync.hello import remember
 from sync.ledger_work import (
+    LedgerErased,
     LedgerFixed,
     LedgerGone,
     LedgerInvalid,
@@ -252,6 +253,16 @@ def test_what_was_erased_is_not_there_any_more(district: District) -> None:
     (line,) = lines(district, "clerk", case)
     district.commit(erase_work(Collection.cases, case))
     with pytest.raises(NotFound):
+        decide(district, "clerk", line["id"], "take")
+
+
+def test_a_line_whose_values_were_erased_says_so_and_is_not_taken(district: District) -> None:
+    case = overlap(district)
+    (line,) = lines(district, "clerk", case)
+    district.store.write(lambda tx: tx.update("ledger", {"pk": line["id"]}, {"payload": b""}))
+    (line,) = lines(district, "clerk", case)
+    assert (line["state"], line["loser"], line["acts"]) == ("erased", None, [])
+    with pytest.raises(LedgerErased):
         decide(district, "clerk", line["id"], "take")
 
 
