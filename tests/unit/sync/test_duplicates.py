@@ -107,7 +107,9 @@ def test_what_somebody_may_not_know_of_changes_nothing_that_he_sees(
 
 def test_who_sees_a_smaller_form_of_the_case_or_of_the_other_is_told_of_none(district: District) -> None:
     first, second = twice(district)
+    own = district.phone("secretary").capture(title="三楼漏水到二楼")["id"]  # which she sees in full herself
     assert alike_to(district, "secretary", first) == []  # the plain form, in which parties are masked
+    district.act("clerk", own, "void", reason="重复")
     district.act("director", second, "protect", **{"class": "restricted", "reason": "未成年人"})
     assert alike_to(district, "an", first) == []
     assert [one["id"] for one in alike_to(district, "clerk", first)] == [second]
@@ -209,3 +211,14 @@ def test_what_was_merged_is_shown_with_the_master_to_whoever_sees_it(district: D
         page = page_of(sight, open_case(sight, master))
         assert "merged" not in page
         assert CANARY not in json.dumps(page, ensure_ascii=False)
+
+
+def test_whoever_sees_the_shell_of_the_merged_case_is_not_told_where_it_went(district: District) -> None:
+    loser = district.phone("cui").capture(location=middle_of(NEXT), protection="restricted")["id"]
+    master = admitted(district)
+    district.act("dispatcher", master, "dispatch", unit="JUSTICE", user=user_id("mediator"))
+    district.act("clerk", loser, "merge", master=master, reason="同一件事")
+    district.grant("mediator", "grid_worker", cell=NEXT)
+    for sight in seeing(district, "mediator"):
+        assert open_case(sight, loser).form == "shell"
+        assert "merged" not in page_of(sight, open_case(sight, master))
