@@ -67,6 +67,9 @@ CHILDREN = frozenset({Collection.entries, Collection.files})
 # Tasks have a place of their own, but what denies the case denies them, and they move with it. A notice stays with
 # whom it was told to, unless he may no longer know of its case.
 FOLLOWERS = CHILDREN | {Collection.tasks, Collection.notices}
+# What else than a case a document can hang upon: it has the places of that, and moves with it.
+OTHER_PARENTS = {Collection.files: Collection.visits, Collection.tasks: Collection.households}
+PARENTS = frozenset({Collection.cases, *OTHER_PARENTS.values()})
 _OPEN, _HANDLERS = 0, 1
 
 
@@ -104,7 +107,7 @@ NO_PAST = Past()
 
 
 def case_of(doc: Doc) -> int | None:
-    """The key of the case whose namings, denials and classes govern this document."""
+    """The key of the case, or of the visit or household, whose places, namings and classes govern this document."""
     if doc.collection == Collection.cases:
         return doc.pk
     return doc.case_pk if doc.collection in FOLLOWERS else None
