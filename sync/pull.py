@@ -179,7 +179,7 @@ class _Plan:
         sources = [(self._collection, False)]
         if self._collection in FOLLOWERS:
             sources.insert(0, (Collection.cases, True))
-        if (other := OTHER_PARENTS.get(self._collection)) is not None:
+        if (other := OTHER_PARENTS.get(Collection(self._collection))) is not None:
             sources.append((other, True))
         for order, (place, of_parent) in enumerate(sources):
             for kind, upto, group in self._groups(self.held, bounded=False):

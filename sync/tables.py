@@ -356,6 +356,7 @@ class Unit(DistrictRow, table=True):
     area: str = _text()
     level: int = _small()
     parent: str | None = _text(null=True)
+    successor: str | None = _text(null=True)  # the unit that has this one's cells now
 
 
 class Cell(DistrictRow, table=True):
@@ -395,6 +396,25 @@ class UnitCell(DistrictRow, table=True):
     cell_pk: int = _big()
     v_from: int = _big()
     v_to: int | None = _big(null=True)
+
+
+class Reassignment(DistrictRow, table=True):
+    """Many documents on their way to other places: what moves, and how far it has come."""
+
+    __tablename__ = "reassignment"
+    __table_args__ = (Index("reassignment_state", "state", "pk"),)
+    pk: int | None = _key()
+    kind: str = _text()  # edition, unit, worker
+    source: int | None = _big(null=True)
+    target: int | None = _big(null=True)
+    plan: str = _text("{}")  # of an edition: the cell that has taken over from each vanished one
+    asked_at: int = _big()
+    actor: str = _text()
+    state: str = _text("running")
+    after: int = _big(0)  # keys up to here have been looked at
+    upto: int = _big(0)  # what came later was placed by what holds now
+    moved: int = _big(0)
+    ended_at: int | None = _big(null=True)
 
 
 class Grant(DistrictRow, table=True):

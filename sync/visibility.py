@@ -269,8 +269,10 @@ def pasts(
     result: dict[int, Past] = {}
     for doc in docs:
         case = doc.pk if doc.collection == Collection.notices else case_of(doc) or doc.pk
-        if doc.collection == Collection.tasks and doc.cell is None:
-            continue  # a person's task was never in the case's cell
         own = by_doc.get(doc.pk, []) if case != doc.pk else []
-        result[doc.pk] = Past((*by_doc.get(case, ()), *own), tuple(by_class.get(case, ())))
+        followed = by_doc.get(case, [])
+        if doc.collection == Collection.tasks:
+            # Of its case's places a task shares the cell alone; a person's task not even that.
+            followed = [row for row in followed if row.kind == Place.cell and doc.cell is not None]
+        result[doc.pk] = Past((*followed, *own), tuple(by_class.get(case, ())))
     return result

@@ -12,6 +12,7 @@ MODULES = [
     "server.routes.console",
     "server.routes.escalations",
     "server.routes.cells",
+    "server.routes.reassignments",
     "server.routes.quarantine",
     "server.routes.audit",
     "server.routes.public",

@@ -96,6 +96,8 @@ RULES = (
     Rule("POST", "/api/v1/cells/generations", frozenset({"admin"}), body=b""),
     Rule("GET", "/api/v1/cells/generations/{number:int}/preview", frozenset({"admin", "centre_director"})),
     Rule("POST", "/api/v1/cells/generations/{number:int}/activate", frozenset({"admin"})),
+    Rule("GET", "/api/v1/reassignments", frozenset({"admin", "centre_director"})),
+    Rule("POST", "/api/v1/reassignments", frozenset({"admin"}), body={}),
     # by what somebody sees: the same 404 for all others
     Rule("GET", "/api/v1/cases/{case_id:str}", SEE, else_=404),
     Rule("POST", "/api/v1/cases/{case_id:str}/acts", SEE, else_=404, body={}),
