@@ -20,6 +20,7 @@ from server.console.layers import layer_in_force, layer_of, preview
 from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
+from server.erasing import sweep
 from server.reassigning import go_on_blocking
 from server.runtime import Runtime
 from server.verify import Verified, verify_district
@@ -36,6 +37,7 @@ from sync.cases.calendars import parse_calendar
 from sync.cases.rules_lint import lint
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context
+from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
 from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
 from sync.reassign import RUNNING, hand_over_unit, hand_over_worker, progress
@@ -416,6 +418,32 @@ def reassign_list(runtime: Runtime, _: str, *, district: str | None = None) -> l
     return the_district(runtime, district).read_blocking(progress)
 
 
+# --- erasures --------------------------------------------------------------------------------------------------------
+
+
+def erasures_ask(
+    runtime: Runtime, actor: str, *, collection: str, doc_id: str, reason: str, district: str | None = None
+) -> str:
+    """Ask for an erasure; returns its id."""
+    work = ask_erasure(collection, doc_id, reason)
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def erasures_decide(
+    runtime: Runtime, actor: str, *, erasure_id: str, confirm: bool, district: str | None = None
+) -> dict[str, Any]:
+    """Erase what another person asked for, or refuse; returns how many documents, and whether nothing is left."""
+    open_ = the_district(runtime, district)
+    done = open_.writer.submit_blocking(decide_erasure(erasure_id, confirm=confirm), actor=actor)
+    sweep(open_, runtime.settings.folder)
+    return {"documents": done.documents, "swept": not open_.read_blocking(unswept)}
+
+
+def erasures_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
+    """The newest erasures."""
+    return the_district(runtime, district).read_blocking(erasures)
+
+
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
@@ -488,6 +516,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         cells_import,
         cells_list,
         cells_preview,
+        erasures_ask,
+        erasures_decide,
+        erasures_list,
         reassign_list,
         reassign_step,
         reassign_unit,

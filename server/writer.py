@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sync.commit import Context, Outcome, Work, commit_group
 from sync.errors import StoreUnavailable
-from sync.store import Store
+from sync.store import Store, Tx
 from sync.values import Head
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _log = logging.getLogger("wangge.writer")
 class _Job:
     """One submitted work and the way back to its submitter."""
 
-    __slots__ = ("actor", "done", "loop", "unhurried", "work")
+    __slots__ = ("actor", "alone", "done", "loop", "unhurried", "work")
 
     def __init__(
         self,
@@ -44,6 +44,11 @@ class _Job:
         self.loop = loop
         self.done = done
         self.unhurried = unhurried
+        self.alone: Callable[[], Any] | None = None  # done between two transactions, instead of a work
+
+
+def _nothing(_: Tx, __: Context) -> None:
+    """The work of a job that is none."""
 
 
 class Writer:
@@ -121,6 +126,14 @@ class Writer:
         self._put(_Job(work, actor, None, done, unhurried=unhurried))
         return done.result()
 
+    def alone_blocking(self, function: Callable[[], T]) -> T:
+        """What `function` returns, called while no transaction is open; for what a database does as a whole."""
+        done: Future[T] = Future()
+        job = _Job(_nothing, "", None, done)
+        job.alone = function
+        self._put(job)
+        return done.result()
+
     def _put(self, job: _Job) -> None:
         with self._gate:
             if not self._open:
@@ -131,6 +144,12 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._waiting_together():
+            for job in group:
+                if job.alone is not None:
+                    _settle([(job.done, _called(job.alone))])
+            group = [job for job in group if job.alone is None]
+            if not group:
+                continue
             self._commit(group)
             self._spent = group if len(group) == 1 else []
 
@@ -196,6 +215,13 @@ class Writer:
                 (over_a_while if unhurried else at_once)(head)
             except Exception:  # noqa: BLE001  # a poke that fails must not stop the writer
                 _log.exception("a listener failed")
+
+
+def _called(function: Callable[[], Any]) -> Outcome[Any]:
+    try:
+        return Outcome(function())
+    except Exception as error:  # noqa: BLE001  # handed to the submitter, never swallowed
+        return Outcome(error=error)
 
 
 def _settle(settled: list[tuple[Any, Outcome[Any]]]) -> None:

@@ -98,7 +98,7 @@ def _heir(config: Config, heirs: Mapping[int, int], cell_pk: int | None) -> int 
 
 
 def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
-    """MA3: an open case goes where its fix lies now. A closed one keeps its cell of then, and somebody sees it still."""
+    """MA3: an open case goes where its fix lies now; a closed one keeps its cell of then, and is seen by somebody."""
     doc, config = item.doc, facts.config
     exists = placing.in_force(config, doc.cell or OUTSIDE)
     heir = _heir(config, task.heirs, doc.cell)
@@ -121,7 +121,7 @@ def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
 
 
 def _home_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
-    """MA3: a household of a vanished cell goes to whoever has its ground, else to the centre; visits go with their home."""
+    """MA3: a household goes to whoever has the ground now, else before the centre; a visit goes with its home."""
     doc, config = item.doc, facts.config
     cell = doc.cell
     if doc.collection == Collection.visits:

@@ -265,6 +265,26 @@ class Audit(DistrictRow, table=True):
     hash: bytes = _bytes()
 
 
+class Erasure(DistrictRow, table=True):
+    """A legal erasure: of what, why as a code, who asked and who decided; nothing about a person."""
+
+    __tablename__ = "erasure"
+    __table_args__ = (Index("erasure_state", "state", "swept"),)
+    pk: int | None = _key()
+    id: str = Field(sa_type=Text, unique=True)
+    seq: int = _big()
+    at: int = _big()
+    collection: int = _small()
+    doc_id: str = _text()
+    reason: str = _text()
+    state: str = _text("wanted")
+    asked_by: str = _text()
+    decided_by: str | None = _text(null=True)
+    decided_at: int | None = _big(null=True)
+    ids: str = _text("[]")  # collection and id of each document that went
+    swept: bool = Field(default=False)  # nothing is left in free pages, in the log, in files
+
+
 class QueryCode(DistrictRow, table=True):
     """The code on the receipt, as a keyed digest."""
 

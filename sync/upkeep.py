@@ -1,29 +1,27 @@
 """What the system does by itself.
 
-What waits finds its case, timed grants end, unsampled settlements are verified, and what the law wants forgotten is
-forgotten.
+What waits finds its case, timed grants end, unsampled settlements are verified.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from sync import casework, content
 from sync.administration import new_batch, unname_leavers
-from sync.batch import Batch, Item, status_number
+from sync.batch import status_number
 from sync.cases.calendars import add
 from sync.cases.effects_closing import waits_for_a_person
 from sync.commit import Context, Work, audit_row, write
 from sync.config import OFFICE, Config
-from sync.errors import NotFound
 from sync.facts import Facts, load_cases
 from sync.parents import find_cases
 from sync.push_entries import take_effect
 from sync.push_facts import load_parents
 from sync.spoiled import Failures, despite
 from sync.store import Row, Tx
-from sync.values import Collection, Named, Place
+from sync.values import Collection
 
 CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
 _DAY_MS = 86_400_000
@@ -78,57 +76,6 @@ def end_timed_grants() -> Work[int]:
         return len(ended)
 
     return work
-
-
-def erase_work(collection: int, doc_id: str) -> Work[int]:
-    """Forget a document, and for a case everything that hangs on it; value: how many documents.
-
-    The data key is dropped, so that document, history, ledger and backups' copies of the key's cipher texts open no
-    more; the row stays without content, since without it no phone could be told.
-    """
-
-    def work(tx: Tx, context: Context) -> int:
-        docs = tx.documents(collection, [content.id_bytes(collection, doc_id)])
-        if not docs or docs[0].gone is not None:
-            raise NotFound
-        children = tx.children([docs[0].pk]) if collection == Collection.cases else []
-        batch = new_batch(tx, context)
-        items = [batch.take(doc) for doc in (*docs, *children) if doc.gone is None]
-        namings: list[Named] = tx.namings(cases=[docs[0].pk]) if collection == Collection.cases else []
-        for item in items:
-            _erase(batch, item)
-        for named in namings:
-            if named.v_to is None and not named.denied:
-                batch.closed.append(named)
-        pks = [item.doc.pk for item in items]
-        tx.update("change", {"doc_pk": pks}, {"delta": b""})
-        tx.update("ledger", {"doc_pk": pks}, {"payload": b""})
-        if collection == Collection.cases:
-            tx.update("quarantine", {"case_pk": pks}, {"payload": b"", "dek": None, "state": "erased"})
-            tx.update("case_clocks", {"case_pk": pks}, {"next_due": None})
-        ids = [item.id for item in items]
-        tx.update("quarantine", {"doc_id": ids}, {"payload": b"", "dek": None, "state": "erased"})
-        write(tx, batch, context, "erase")
-        return len(items)
-
-    return work
-
-
-def _erase(batch: Batch, item: Item) -> None:
-    """Close every open place, drop the key, empty the row."""
-    for kind in (Place.cell, Place.duty, Place.person):
-        batch.place(item, kind, None)
-    own = item.doc.own_since is not None or item.doc.collection == Collection.notices
-    if item.doc.case_pk is None or own:
-        batch.close_author(item)
-    identity = item.values["id"]
-    item.values = {"id": identity}
-    item.old = {}
-    item.fresh = None
-    item.wrote = True
-    item.doc = structs.replace(
-        item.doc, gone=batch.n, dek=None, code=None, w=None, digest=None, author_since=None
-    )
 
 
 def verify_unsampled(limit: int = CHUNK) -> Work[int]:

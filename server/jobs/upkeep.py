@@ -2,6 +2,7 @@
 
 import logging
 
+from server.erasing import sweep
 from server.jobs.schedule import Job
 from server.reassigning import go_on
 from server.runtime import Runtime
@@ -39,9 +40,16 @@ async def link_waiting(runtime: Runtime) -> None:
             after = done.after
 
 
+def sweep_erasures(runtime: Runtime) -> None:
+    """What was erased leaves the file as well, and is written down outside of it."""
+    for district in list(runtime.districts.values()):
+        sweep(district, runtime.settings.folder)
+
+
 JOBS = [
     Job("reassign", 5, reassign_documents),
     Job("end_grants", 60, end_grants),
     Job("verify", 300, verify),
     Job("link_waiting", 60, link_waiting),
+    Job("sweep_erasures", 60, sweep_erasures),
 ]

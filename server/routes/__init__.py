@@ -15,6 +15,7 @@ MODULES = [
     "server.routes.reassignments",
     "server.routes.quarantine",
     "server.routes.audit",
+    "server.routes.erasures",
     "server.routes.public",
     "server.routes.demo",
     "server.routes.pages",

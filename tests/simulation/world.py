@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo.layer import read_geojson
 from geo.points import Crs
-from sync import administration, content, directives, generations, hello, pull as pulling, reconcile, upkeep
+from sync import administration, content, directives, erasing, generations, hello, pull as pulling, reconcile
 from sync.cases import lifecycle
 from sync.commit import Context, commit_group, write
 from sync.config import ConfigCache
@@ -323,7 +323,7 @@ class World:
         return self.on_case(key, change, "merge")
 
     def erase(self, key: str) -> int:
-        self.commit(upkeep.erase_work(Collection.cases, key))
+        self.commit(erasing.erase_work(Collection.cases, key))
         return self.head()
 
     # --- backups --------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from sync import casework
-from sync.upkeep import erase_work, link_waiting
+from sync.erasing import erase_work
+from sync.upkeep import link_waiting
 from sync.values import Collection
 from tests.unit.sync.district import FAR, HOME, SECOND, UNITS, Phone, layer_of, user_id
 from tests.unit.sync.test_places import regrid
