@@ -33,35 +33,28 @@ def list_path(folder: Path, code: str) -> Path:
 
 
 def read_list(path: Path) -> set[Pair]:
-    """What the list names; a last line that a crash has cut is passed over. Raises ``BadRequest`` for another file."""
-    found: set[Pair] = set()
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            found.add(msgspec.json.decode(line, type=Pair))
-        except msgspec.DecodeError as error:
-            if number < len(lines):
-                raise BadRequest(f"{path} is no list of erasures: line {number}.") from error
-    return found
+    """What the list names, nothing where there is none. Raises ``BadRequest`` for another file."""
+    if not path.exists():
+        return set()
+    try:
+        return {msgspec.json.decode(line, type=Pair) for line in path.read_bytes().splitlines()}
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"{path} is no list of erasures.") from error
 
 
 def add_to_list(path: Path, pairs: Iterable[Pair]) -> None:
-    """Write pairs that are not there yet, to the disk."""
-    fresh = sorted(set(pairs) - read_list(path))
-    if not fresh:
+    """Write pairs that are not there yet, to the disk; the list is there as a whole, before and after."""
+    known = read_list(path)
+    if set(pairs) <= known:
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(handle, "r+b") as file:
-        size = path.stat().st_size
-        file.seek(max(size - 1, 0))
-        if size and file.read(1) != b"\n":
-            file.write(b"\n")  # the end of a line that a crash has cut
-        file.write(b"".join(msgspec.json.encode(pair) + b"\n" for pair in fresh))
+    beside = path.with_suffix(".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.writelines(msgspec.json.encode(pair) + b"\n" for pair in sorted(known | set(pairs)))
         file.flush()
         os.fsync(file.fileno())
+    beside.replace(path)
     swap.sync_folder(path.parent)
 
 

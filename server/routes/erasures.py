@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from server.auth.callers import Caller
 from server.console.asking import access, actor_of, district_of
-from sync.erasing import Reason, ask_erasure, decide_erasure, erasures
+from sync.erasing import ask_erasure, decide_erasure, erasures
 
 HttpRequest = Request[Any, Any, Any]
 
@@ -18,7 +18,9 @@ class Wanted(Struct, forbid_unknown_fields=True):
 
     collection: Literal["cases", "entries", "visits", "households", "files"]
     id: Annotated[str, Meta(min_length=1, max_length=64)]
-    reason: Reason
+    reason: Annotated[
+        str, Meta(min_length=1, max_length=64)
+    ]  # looked at by the core, which does not repeat it
 
 
 class Decision(Struct, forbid_unknown_fields=True):
