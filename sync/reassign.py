@@ -25,7 +25,7 @@ ROWS = 500  # documents decided in a piece, at most
 STEP = 50  # documents decided and written together; after each the budget is asked
 _WINDOW = 1000  # keys looked at together
 _WINDOWS = 20  # in one piece: a stretch with nothing to move must not hold pushes up either
-RUNNING, DONE = "running", "done"
+RUNNING, DONE, REPLACED = "running", "done", "replaced"
 _COLUMNS: Final = ("pk", "collection", "cell", "duty", "person", "author", "author_since", "status")
 
 
@@ -69,6 +69,10 @@ def begin(
 
     `source` and `target` are keys of units or accounts; `plan` says which cell takes over from which (as text).
     """
+    if kind == rules.EDITION:
+        # The newer edition looks at everything: an older one would go by who took over in its own time.
+        over = {"state": REPLACED, "ended_at": context.now}
+        tx.update("reassignment", {"kind": kind, "state": RUNNING}, over)
     return tx.add(
         "reassignment",
         {

@@ -106,6 +106,19 @@ def test_a_cell_that_two_others_share_has_no_heir(district: District) -> None:
     assert district.whole("cases", case)["cell"] == "outside"
 
 
+def test_an_edition_that_comes_while_the_one_before_is_still_followed_takes_its_place(
+    district: District,
+) -> None:
+    """Else a home would go by who took over the ground in the edition before: by nobody."""
+    home = household(district, HOME)
+    for owner in ({FAR: CELLS[7]}, {HOME: NEXT}):
+        number = district.commit(generations.add_generation(layer_of(owner)))
+        district.commit(generations.activate_generation(number))
+    finish(district)
+    assert district.whole("households", home)["cell"] == NEXT
+    assert [row["state"] for row in district.rows("reassignment")] == ["done", "replaced", "done"]
+
+
 # --- a piece ---------------------------------------------------------------------------------------------------------
 
 
