@@ -882,7 +882,7 @@ class History:
                 raise self.broken(f"lost: Q{number}Q, typed into {token.collection} {token.key[-4:]}")
 
     def _erased(self, token: Token) -> bool:
-        kept = {"cases": self.oracle.cases, "entries": self.oracle.entries}
+        kept: dict[str, dict[str, Any]] = {"cases": self.oracle.cases, "entries": self.oracle.entries}
         doc = kept.get(token.collection, self.oracle.things).get(token.key)
         return doc is not None and doc.gone is not None
 

@@ -183,8 +183,8 @@ class World:
         self.server_page = pulling.PAGE_DOCS  # documents on a page that the server sizes
         self.batch = pulling.BATCH  # candidates it looks at in one go
         with store.read() as reader:
-            self.users = {row["username"]: row["pk"] for row in reader.find("account")}
-            self.cells = {row["code"]: row["pk"] for row in reader.find("cell")}
+            self.users: dict[str, int] = {row["username"]: row["pk"] for row in reader.find("account")}
+            self.cells: dict[str, int] = {row["code"]: row["pk"] for row in reader.find("cell")}
             self.units = {row["code"]: row["pk"] for row in reader.find("unit")}
 
     def close(self) -> None:
@@ -452,10 +452,10 @@ class World:
             return reader.documents(Collection[collection], [uuid.UUID(key).bytes])[0]
 
     def cell_code(self, pk: int | None) -> str:
-        return next(code for code, known in self.cells.items() if known == (pk or 0))
+        return next((code for code, known in self.cells.items() if known == (pk or 0)), "")
 
     def user_name(self, pk: int | None) -> str:
-        return next(name for name, known in self.users.items() if known == pk)
+        return next((name for name, known in self.users.items() if known == pk), "")
 
     def id_of(self, pk: int | None) -> str | None:
         with self.store.read() as reader:
