@@ -23,7 +23,7 @@ from server.runtime import initialise, opened
 from server.settings import Settings
 from sync import administration as adm, generations
 from sync.commit import Work
-from sync.upkeep import regrid_work
+from sync.reassign import Budget, reassign_work
 
 DISTRICT = "410399"
 PASSWORD = "lan tian bai yun"  # noqa: S105  # of invented people
@@ -49,9 +49,7 @@ def prepare(settings: Settings) -> list[tuple[float, float]]:
             return writer.submit_blocking(work)
 
         do(generations.activate_generation(do(generations.add_generation(layer))))
-        while (
-            do(regrid_work()).after is not None
-        ):  # cases follow a new edition: not while something is measured
+        while do(reassign_work(Budget())).pk is not None:  # not while something is measured
             pass
         names = adm.UnitRecord.__struct_fields__
         do(

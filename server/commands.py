@@ -20,6 +20,8 @@ from server.console.layers import layer_in_force, layer_of, preview
 from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
+from server.erasing import sweep
+from server.reassigning import go_on_blocking
 from server.runtime import Runtime
 from server.verify import Verified, verify_district
 from sync.administration import (
@@ -35,10 +37,13 @@ from sync.cases.calendars import parse_calendar
 from sync.cases.rules_lint import lint
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context
+from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
 from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
+from sync.reassign import RUNNING, hand_over_unit, hand_over_worker, progress
 from sync.store import Reader, Row, Tx
 
+_PIECES_A_STEP = 10
 UNIT_COLUMNS = ("code", "type", "name", "area", "level", "parent")
 
 
@@ -384,6 +389,64 @@ def cells_list(runtime: Runtime, _: str, *, district: str | None = None) -> list
     )
 
 
+# --- re-assignments --------------------------------------------------------------------------------------------------
+
+
+def reassign_unit(
+    runtime: Runtime, actor: str, *, source: str, target: str, district: str | None = None
+) -> int:
+    """All cells and open cases of a unit go to another; returns the re-assignment's number."""
+    work = hand_over_unit(source, target)
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def reassign_worker(
+    runtime: Runtime, actor: str, *, source: str, target: str, district: str | None = None
+) -> int:
+    """What one person has in hand goes to another; returns the re-assignment's number."""
+    work = hand_over_worker(source, target)
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def reassign_step(runtime: Runtime, actor: str, *, district: str | None = None) -> dict[str, Any] | None:
+    """Go on for some pieces; how far the oldest one under way is, None when there is none."""
+    open_ = the_district(runtime, district)
+    go_on_blocking(open_, pieces=_PIECES_A_STEP, actor=actor)
+    found = open_.read_blocking(progress)
+    return next((row for row in reversed(found) if row["state"] == RUNNING), None)
+
+
+def reassign_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
+    """The newest re-assignments and how far they are."""
+    return the_district(runtime, district).read_blocking(progress)
+
+
+# --- erasures --------------------------------------------------------------------------------------------------------
+
+
+def erasures_ask(
+    runtime: Runtime, actor: str, *, collection: str, doc_id: str, reason: str, district: str | None = None
+) -> str:
+    """Ask for an erasure; returns its id."""
+    work = ask_erasure(collection, doc_id, reason)
+    return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def erasures_decide(
+    runtime: Runtime, actor: str, *, erasure_id: str, confirm: bool, district: str | None = None
+) -> dict[str, Any]:
+    """Erase what another person asked for, or refuse; returns how many documents, and whether nothing is left."""
+    open_ = the_district(runtime, district)
+    done = open_.writer.submit_blocking(decide_erasure(erasure_id, confirm=confirm), actor=actor)
+    sweep(open_, runtime.settings.folder)
+    return {"documents": done.documents, "swept": not open_.read_blocking(unswept)}
+
+
+def erasures_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
+    """The newest erasures."""
+    return the_district(runtime, district).read_blocking(erasures)
+
+
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
@@ -456,6 +519,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         cells_import,
         cells_list,
         cells_preview,
+        erasures_ask,
+        erasures_decide,
+        erasures_list,
+        reassign_list,
+        reassign_step,
+        reassign_unit,
+        reassign_worker,
         rules_activate,
         rules_dry_run,
         rules_lint,

@@ -1,7 +1,7 @@
 """Pokes: tells waiting phones that something changed, and never what.
 
 Each stream has one pending set, so a slow phone costs nothing: pokes that come before it was told are one poke
-(ES1, ES2 of ``sync/PROTOCOL.md``).
+(ES1, ES2, ES6 of ``sync/PROTOCOL.md``).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _TICKETS_MAX = 100_000
 class _Pending:
     """What a stream has not been told yet."""
 
-    __slots__ = ("changed", "closed", "dirty", "district", "everything", "head", "loop", "user_pk")
+    __slots__ = ("changed", "closed", "dirty", "district", "everything", "head", "later", "loop", "user_pk")
 
     def __init__(self, district: str, user_pk: int, loop: asyncio.AbstractEventLoop) -> None:
         self.district = district
@@ -36,6 +36,7 @@ class _Pending:
         self.closed = asyncio.Event()
         self.dirty: set[str] = set()
         self.everything = False
+        self.later = False  # will be told of everything at an instant that has been drawn
         self.head = 0
 
     def end(self) -> None:
@@ -55,6 +56,12 @@ class _Pending:
         self.everything = False
         self.changed.clear()
         return b"event: RESYNC\ndata: " + data + b"\n\n"
+
+
+def _tell_all(pending: _Pending) -> None:
+    pending.later = False
+    pending.everything = True
+    pending.changed.set()
 
 
 class _Round:
@@ -80,7 +87,8 @@ class _Round:
 class Hub:
     """The streams of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, draw: Callable[[int], int] = secrets.randbelow) -> None:
+        self._draw = draw
         self._lock = threading.Lock()
         # by district and loop, so that the writer's thread never walks through ten thousand streams
         self._streams: dict[str, dict[asyncio.AbstractEventLoop, set[_Pending]]] = {}
@@ -169,6 +177,30 @@ class Hub:
             self.poke(district, 0, None, {user_pk})
 
         asyncio.get_running_loop().call_later(delay_ms / 1000, now)
+
+    def poke_spread(self, district: str, head: int, window_ms: int) -> None:
+        """ES6: tell each stream of a district at an instant drawn within `window_ms`; from any thread.
+
+        While a stream's instant is to come, more to tell is told then: a re-assignment of many documents in many
+        commits is one poke a window for a phone, and no two thousand phones pull in one second.
+        """
+        if not window_ms:
+            self.poke(district, head)
+            return
+        with self._lock:
+            loops = set(self._streams.get(district, {}))
+        for loop in loops:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
+                loop.call_soon_threadsafe(self._spread, district, loop, head, window_ms)
+
+    def _spread(self, district: str, loop: asyncio.AbstractEventLoop, head: int, window_ms: int) -> None:
+        with self._lock:
+            found = list(self._streams.get(district, {}).get(loop, ()))
+        for pending in found:
+            pending.head = max(pending.head, head)
+            if not pending.later:
+                pending.later = True
+                loop.call_later(self._draw(window_ms) / 1000, _tell_all, pending)
 
     def close(self) -> None:
         """End every stream; from any thread."""

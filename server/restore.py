@@ -18,8 +18,12 @@ from server import restore_postgres, swap
 from server.backup import CHUNK, BadBackup, Manifest, Part, Progress, quiet, read_manifest
 from server.clocks import wall_ms
 from server.database import Database
-from server.keys import DistrictKeys, KeyFileError, fingerprint, read_key
+from server.erasing import Pair, add_to_list, list_path, pairs_of, read_list
+from server.keys import DistrictKeys, KeyFileError, SystemChance, fingerprint, read_key
 from server.settings import Settings
+from sync.commit import Context, commit
+from sync.config import ConfigCache
+from sync.erasing import DONE, erase_again
 from sync.errors import KeyLost
 from sync.sql_store import SqlStore
 from sync.store import Tx
@@ -28,9 +32,17 @@ _DEKS = 20  # data keys that are tried
 
 
 def restore(
-    settings: Settings, source: Path, *, force: bool = False, progress: Progress = quiet
+    settings: Settings,
+    source: Path,
+    *,
+    force: bool = False,
+    erased: Path | None = None,
+    progress: Progress = quiet,
 ) -> dict[str, int]:
     """Put everything back as the backup has it; returns the new epoch of each district. No server may run (RC5).
+
+    What was erased after the backup was made is erased again in what it brings (ER4): what the list in the data folder
+    names, the list `erased` of another installation, and the database that is replaced.
 
     What is there already is replaced only with `force`, and then kept beside under a new name.
     Raises ``BadBackup``, ``KeyFileError``, ``DatabaseBusy``; until it returns, the former state stands.
@@ -49,6 +61,9 @@ def restore(
         with database.lock(alone=True), zipfile.ZipFile(source) as archive:
             keys = _keys_to_place(settings, archive, manifest, force=force)
             used = _epochs_here(database, manifest)
+            gone = {
+                part.code: _erased_here(settings, database, part.code, erased) for part in manifest.districts
+            }
             _clear(settings)
             try:
                 if settings.postgres:
@@ -60,7 +75,8 @@ def restore(
                     for part in manifest.districts
                 }
                 for part in manifest.districts:
-                    _check_key(settings, prepared, part.code, keys.get(part.code))
+                    held = _check_key(settings, prepared, part.code, keys.get(part.code))
+                    _erase_again(settings, prepared, part.code, gone[part.code], held)
                 prepared.close()
                 database.close()
                 for name, content in keys.items():
@@ -130,8 +146,8 @@ def _keys_to_place(
     return found
 
 
-def _check_key(settings: Settings, prepared: Database, code: str, brought: bytes | None) -> None:
-    """Raise ``KeyFileError`` when the key that will be there opens none of the newest data keys."""
+def _check_key(settings: Settings, prepared: Database, code: str, brought: bytes | None) -> DistrictKeys:
+    """The keys that will be there; raises ``KeyFileError`` when they open none of the newest data keys."""
     path = settings.keys_folder / f"{code}.key"
     keys = DistrictKeys(read_key(path.read_bytes() if brought is None else brought, path))
     with _opened(prepared, code) as store, store.read() as reader:
@@ -141,11 +157,12 @@ def _check_key(settings: Settings, prepared: Database, code: str, brought: bytes
             keys.unwrap(bytes(row["dek"]))
         except KeyLost:
             continue
-        return
+        return keys
     if rows:
         raise KeyFileError(
             f"{path} opens no value of the backup: put the key there that the district had when it was made."
         )
+    return keys
 
 
 # --- epochs ----------------------------------------------------------------------------------------------------------
@@ -190,6 +207,41 @@ def _open_epoch(prepared: Database, part: Part, used: int) -> int:
 
     with _opened(prepared, part.code) as store:
         return store.write(work)
+
+
+# --- erasures --------------------------------------------------------------------------------------------------------
+
+
+def _erased_here(settings: Settings, database: Database, code: str, other: Path | None) -> set[Pair]:
+    found = read_list(list_path(settings.folder, code))
+    if other is not None:
+        found |= read_list(other)
+    if not database.postgres and not database.district_path(code).exists():
+        return found
+    store = database.open_store(code)
+    try:
+        with store.read() as reader:
+            found |= set(pairs_of(reader.find("erasure", {"state": DONE})))
+    except Exception:  # noqa: BLE001  # damaged, or older than erasures: the list is what there is
+        return found
+    finally:
+        store.close()
+    return found
+
+
+def _erase_again(
+    settings: Settings, prepared: Database, code: str, pairs: set[Pair], keys: DistrictKeys
+) -> None:
+    """ER4: nothing comes back that was erased; and the list tells all of it from here on."""
+    with _opened(prepared, code) as store:
+        with store.read() as reader:
+            known = set(pairs_of(reader.find("erasure", {"state": DONE})))
+        if pairs:
+            context = Context(wall_ms(), wall_ms(), SystemChance(), keys, ConfigCache(code), "restore")
+            commit(store, erase_again(pairs), context)
+            if not store.scrub():
+                raise BadBackup("What was erased could not be taken out of the prepared file.")
+    add_to_list(list_path(settings.folder, code), pairs | known)
 
 
 # --- SQLite ----------------------------------------------------------------------------------------------------------

@@ -80,7 +80,11 @@ class Runtime:
             district.store.close()
             raise
         code = entry.code
-        district.writer.listen(lambda head: self.hub.poke(code, head.seq))
+        window = self.settings.poke_window_s * 1000
+        district.writer.listen(
+            lambda head: self.hub.poke(code, head.seq),
+            unhurried=lambda head: self.hub.poke_spread(code, head.seq, window),
+        )
         if self.on_failed is not None:
             district.writer.on_failed = self.on_failed
         with self._lock:

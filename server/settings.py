@@ -16,6 +16,7 @@ from msgspec import Struct
 from sync.sql_store import SQLITE_MINIMUM, sqlite_version
 
 PREFIX = "WANGGE_"
+_HOUR_S = 3600
 Purpose = Literal["serve", "demo", "test"]
 Kind = Literal["real", "demo", "test"]  # of a district
 _LISTS = frozenset({"trusted_proxies", "allowed_hosts", "cors_origins"})
@@ -45,6 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cors_origins: tuple[str, ...] = ()
     metrics_token: str = ""
     clock_file: str = ""
+    poke_window_s: int = 60  # phones hear of a mass re-assignment at instants drawn over so many seconds
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     debug: bool = False
     purpose: Purpose = "serve"  # set by the command, never from outside
@@ -158,6 +160,8 @@ def _network_refusals(settings: Settings) -> list[str]:
         found.append("WANGGE_DEBUG is on: error pages would show the inside of the program. Turn it off.")
     if not 0 <= settings.port <= 65535:
         found.append(f"WANGGE_PORT {settings.port} is no port.")
+    if not 0 <= settings.poke_window_s <= _HOUR_S:
+        found.append("WANGGE_POKE_WINDOW_S must be a number of seconds, at most an hour.")
     if any("*" in host for host in settings.allowed_hosts):
         found.append("WANGGE_ALLOWED_HOSTS holds a wildcard: name the hosts the server answers to.")
     if any("*" in origin for origin in settings.cors_origins):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sync.commit import Context, Outcome, Work, commit_group
 from sync.errors import StoreFailed, StoreUnavailable
-from sync.store import Store
+from sync.store import Store, Tx
 from sync.values import Head
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _log = logging.getLogger("wangge.writer")
 class _Job:
     """One submitted work and the way back to its submitter."""
 
-    __slots__ = ("actor", "done", "loop", "work")
+    __slots__ = ("actor", "alone", "done", "loop", "unhurried", "work")
 
     def __init__(
         self,
@@ -36,11 +36,19 @@ class _Job:
         actor: str,
         loop: asyncio.AbstractEventLoop | None,
         done: "asyncio.Future[Any] | Future[Any]",
+        *,
+        unhurried: bool = False,
     ) -> None:
         self.work = work
         self.actor = actor
         self.loop = loop
         self.done = done
+        self.unhurried = unhurried
+        self.alone: Callable[[], Any] | None = None  # done between two transactions, instead of a work
+
+
+def _nothing(_: Tx, __: Context) -> None:
+    """The work of a job that is none."""
 
 
 class Writer:
@@ -63,7 +71,7 @@ class Writer:
         self._beside = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-answers")
         self._spent: list[_Job] = []
         self._stopping = False
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, Listener]] = []
         self.on_failed: Callable[[], None] = _log_alone
         self._gate = threading.Lock()
         self._open = False
@@ -76,9 +84,13 @@ class Writer:
         """How many works are queued."""
         return self._queue.qsize()
 
-    def listen(self, listener: Listener) -> None:
-        """Call `listener(head)` in the writer's thread after every commit that moved the clock or the configuration."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, *, unhurried: Listener | None = None) -> None:
+        """Call `listener(head)` in the writer's thread after every commit that moved the clock or the configuration.
+
+        `unhurried` is called instead, where given, after a commit of nothing but works of which nobody needs to hear
+        at once.
+        """
+        self._listeners.append((listener, unhurried or listener))
 
     def start(self) -> None:
         """Begin to take works."""
@@ -96,22 +108,31 @@ class Writer:
         self._thread.join(timeout)
         self._beside.shutdown(wait=False)
 
-    async def submit(self, work: Work[T], *, actor: str = "system") -> T:
+    async def submit(self, work: Work[T], *, actor: str = "system", unhurried: bool = False) -> T:
         """What `work` returns, once it is committed; raises what it raises, or ``StoreUnavailable`` when too many wait.
 
-        If the caller goes away meanwhile the work is committed all the same.
+        If the caller goes away meanwhile the work is committed all the same. Of `unhurried` works phones hear over a
+        while, not all at once.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(work, actor, loop, done))
+        self._put(_Job(work, actor, loop, done, unhurried=unhurried))
         return await done
 
-    def submit_blocking(self, work: Work[T], *, actor: str = "system") -> T:
+    def submit_blocking(self, work: Work[T], *, actor: str = "system", unhurried: bool = False) -> T:
         """``submit`` for threads; never call it from an event loop or from inside a work."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("a work cannot wait for another work")
         done: Future[T] = Future()
-        self._put(_Job(work, actor, None, done))
+        self._put(_Job(work, actor, None, done, unhurried=unhurried))
+        return done.result()
+
+    def alone_blocking(self, function: Callable[[], T]) -> T:
+        """What `function` returns, called while no transaction is open; for what a database does as a whole."""
+        done: Future[T] = Future()
+        job = _Job(_nothing, "", None, done)
+        job.alone = function
+        self._put(job)
         return done.result()
 
     def _put(self, job: _Job) -> None:
@@ -124,6 +145,12 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._waiting_together():
+            for job in group:
+                if job.alone is not None:
+                    _settle([(job.done, _called(job.alone))])
+            group = [job for job in group if job.alone is None]
+            if not group:
+                continue
             self._commit(group)
             self._spent = group if len(group) == 1 else []
 
@@ -155,7 +182,7 @@ class Writer:
         # Listeners hear first: whoever is answered may rely on the next request being judged by the new state.
         heads = [outcome.head for outcome in outcomes if outcome.head is not None]
         if heads:
-            self._tell(max(heads, key=lambda head: head.seq))
+            self._tell(max(heads, key=lambda head: head.seq), unhurried=all(job.unhurried for job in group))
         self._answer(group, outcomes)
         if any(isinstance(outcome.error, StoreFailed) for outcome in outcomes):
             self.on_failed()
@@ -178,7 +205,7 @@ class Writer:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, settled)
 
-    def _tell(self, head: Head) -> None:
+    def _tell(self, head: Head, *, unhurried: bool) -> None:
         before, self._head = self._head, head
         if before is not None and (before.seq, before.config, before.epoch) == (
             head.seq,
@@ -186,15 +213,22 @@ class Writer:
             head.epoch,
         ):
             return
-        for listener in self._listeners:
+        for at_once, over_a_while in self._listeners:
             try:
-                listener(head)
+                (over_a_while if unhurried else at_once)(head)
             except Exception:  # noqa: BLE001  # a poke that fails must not stop the writer
                 _log.exception("a listener failed")
 
 
 def _log_alone() -> None:
     _log.critical("a commit could not be synced to the disk: nothing more is written until a new start")
+
+
+def _called(function: Callable[[], Any]) -> Outcome[Any]:
+    try:
+        return Outcome(function())
+    except Exception as error:  # noqa: BLE001  # handed to the submitter, never swallowed
+        return Outcome(error=error)
 
 
 def _settle(settled: list[tuple[Any, Outcome[Any]]]) -> None:

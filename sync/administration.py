@@ -74,7 +74,8 @@ def add_account(username: str, name: str, password: str, *, user_id: str | None 
     return work
 
 
-def _account(reader: Reader, who: str) -> Row:
+def account_of(reader: Reader, who: str) -> Row:
+    """The account of a name or an id; raises ``NotFound``."""
     rows = reader.find("account", {"username": who}) or reader.find("account", {"id": who})
     if not rows:
         raise NotFound(f"没有帐号 {who}。")
@@ -97,7 +98,7 @@ def grant_role(
             raise Unprocessable(f"没有角色 {role}。")
         if (unit is None) == (cell is None):
             raise Unprocessable("授权要落在一个单位或一个网格上,二者选一。")
-        account = _account(tx, username)
+        account = account_of(tx, username)
         held = {row["role"] for row in tx.find("grant_role", {"user_pk": account["pk"], "v_to": None})}
         if role in _APART and held & (_APART - {role}):
             raise Conflict("系统管理员、审计员、个人信息保护负责人不得由一人兼任。")
@@ -125,7 +126,7 @@ def grant_role(
             "role": role,
             "unit_pk": unit_pk,
             "cell_pk": cell_pk,
-            "stands_in_for": _account(tx, stands_in_for)["pk"] if stands_in_for else None,
+            "stands_in_for": account_of(tx, stands_in_for)["pk"] if stands_in_for else None,
             "v_from": n,
             "v_to": None,
             "until_at": until_at,
@@ -175,7 +176,7 @@ def end_grant(
     """End grants of a person: all, or those of a role, unit or cell. Value: how many ended."""
 
     def work(tx: Tx, context: Context) -> int:
-        where: dict[str, Any] = {"user_pk": _account(tx, username)["pk"], "v_to": None}
+        where: dict[str, Any] = {"user_pk": account_of(tx, username)["pk"], "v_to": None}
         if role is not None:
             where["role"] = role
         if unit is not None:
@@ -232,7 +233,6 @@ def import_units(records: Iterable[UnitRecord]) -> Work[int]:
         changed: list[str] = []
         batch = new_batch(tx, context)
         n = batch.n
-        gained: dict[int, set[int]] = {}
         parents = {code: row["parent"] for code, row in known.items()}
         parents |= {record.code: record.parent for record in listed}
         for number, record in enumerate(listed, start=2):
@@ -246,16 +246,14 @@ def import_units(records: Iterable[UnitRecord]) -> Work[int]:
             if former is None:
                 pk = tx.add("unit", row)
                 changed.append(f"unit:{pk}")
-                _give_cells(tx, n, pk, record.area, record.level, cells)
                 continue
             if {name: former[name] for name in row} == row:
                 continue
             tx.update("unit", {"pk": former["pk"]}, row)
             changed.append(f"unit:{former['pk']}")
             if former["area"] != record.area or former["level"] != record.level:
-                tx.update("unit_cell", {"unit_pk": former["pk"], "v_to": None}, {"v_to": n})
-                _give_cells(tx, n, former["pk"], record.area, record.level, cells)
-                gained[former["pk"]] = set(cells_below(record.area, record.level, cells))
+                tx.update("unit", {"pk": former["pk"]}, {"successor": None})  # it stands for itself again
+        gained = settle_unit_cells(tx, n) if changed else {}
         tx.raise_config()
         batch.effects += changed
         recuse_where_gained(tx, context, batch, gained)
@@ -298,14 +296,41 @@ def _unit_fault(record: UnitRecord, parents: Mapping[str, str | None]) -> str:
     return ""
 
 
-def _give_cells(tx: Tx, n: int, unit_pk: int, area: str, level: int, cells: Sequence[Row]) -> None:
+def settle_unit_cells(tx: Tx, n: int) -> dict[int, set[int]]:
+    """Give every unit the cells it is to have from number `n` on; returns what each unit has gained.
+
+    A unit has the cells below its area, and those of every unit that it has succeeded.
+    """
+    units, cells = tx.find("unit"), tx.find("cell")
+    by_code = {row["code"]: row for row in units}
+    wanted: dict[int, set[int]] = {row["pk"]: set() for row in units}
+    for row in units:
+        wanted[_last_successor(row, by_code)["pk"]] |= set(cells_below(row["area"], row["level"], cells))
+    held: dict[int, dict[int, int]] = {}
+    for row in tx.find("unit_cell", {"v_to": None}):
+        held.setdefault(row["unit_pk"], {})[row["cell_pk"]] = row["pk"]
+    gained: dict[int, set[int]] = {}
+    ended: list[int] = []
+    for unit_pk, due in wanted.items():
+        now = held.get(unit_pk, {})
+        ended += [pk for cell, pk in now.items() if cell not in due]
+        gained[unit_pk] = due - now.keys()
+    for start in range(0, len(ended), _PAGE):
+        tx.update("unit_cell", {"pk": ended[start : start + _PAGE]}, {"v_to": n})
+    fresh = [(unit, cell) for unit, found in gained.items() for cell in sorted(found)]
     tx.insert(
         "unit_cell",
-        [
-            {"unit_pk": unit_pk, "cell_pk": pk, "v_from": n, "v_to": None}
-            for pk in cells_below(area, level, cells)
-        ],
+        [{"unit_pk": unit, "cell_pk": cell, "v_from": n, "v_to": None} for unit, cell in fresh],
     )
+    return gained
+
+
+def _last_successor(unit: Row, by_code: Mapping[str, Row]) -> Row:
+    passed = {unit["code"]}
+    while (code := unit["successor"]) in by_code and code not in passed:
+        unit = by_code[code]
+        passed.add(code)
+    return unit
 
 
 def cells_below(area: str, level: int, cells: Sequence[Row]) -> list[int]:

@@ -110,6 +110,12 @@ class Batch:
             item = self.items[key] = Item(doc, content.whole(doc, self.keys))
         return item
 
+    def husk(self, doc: Doc) -> Item:
+        """The item of a stored document of which nothing but the id is wanted: no key is needed."""
+        key = (doc.collection, doc.id)
+        item = self.items[key] = Item(doc, {"id": content.id_text(doc.collection, doc.id)})
+        return item
+
     def held(self, collection: int, key: bytes) -> Item | None:
         """The item in hand under this id."""
         return self.items.get((collection, key))

@@ -18,6 +18,7 @@ from sync.config import ConfigCache
 from sync.errors import SyncError
 from sync.store import Store, Tx
 from sync.values import NORMAL, Chance, Collection, Doc, Head, Keys
+from sync.visibility import PARENTS
 
 T = TypeVar("T")
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -205,11 +206,11 @@ def _row(place: Any) -> dict[str, Any]:
 
 
 def _follow(tx: Tx, batch: Batch) -> None:
-    """VI8: children follow their case: copied places, class and number, in the same transaction."""
+    """VI8: children follow their case, visit or household: copied places, class and number, in one transaction."""
     moved = {
         item.doc.pk: item.doc
         for item in batch.items.values()
-        if item.moved and not item.created and item.doc.collection == Collection.cases
+        if item.moved and not item.created and item.doc.collection in PARENTS
     }
     if not moved:
         return
@@ -250,7 +251,7 @@ def _resealed(batch: Batch, was: Doc, child: Doc) -> Doc:
 
 
 def followed(child: Doc, case: Doc, n: int) -> Doc:
-    """The child as it stands after its case has moved."""
+    """The child as it stands after its case, or what else it hangs on, has moved."""
     history = child.history or case.history
     if child.collection == Collection.tasks:
         cell = {} if child.cell is None else {"cell": case.cell, "cell_since": case.cell_since}

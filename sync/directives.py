@@ -132,6 +132,15 @@ def _set_place(batch: Batch, facts: Facts, item: Item, directive: lifecycle.SetP
     move(batch, facts, item, cell_pk, code)
 
 
+def end_authorship(batch: Batch, facts: Facts, item: Item) -> None:
+    """The author's place ends, and what he was named for in a sealed case because he had written it."""
+    author = item.doc.author
+    batch.close_author(item)
+    named = item.doc.klass == SEALED and author is not None and author != item.doc.person
+    if named and author is not None and not _stays_named(facts, item, author):
+        batch.unname(item, author, facts.namings.get(item.doc.pk, []))
+
+
 def move(batch: Batch, facts: Facts, item: Item, cell_pk: int, code: str) -> None:
     """Re-assignment by a person or a generation: the author's place ends, he keeps a notice."""
     author, was_open = item.doc.author, item.doc.author_since is not None
@@ -140,10 +149,7 @@ def move(batch: Batch, facts: Facts, item: Item, cell_pk: int, code: str) -> Non
         return
     batch.place(item, Place.cell, cell_pk)
     batch.set(item, {"cell": code, "cell_generation": facts.config.generation})
-    batch.close_author(item)
-    named = item.doc.klass == SEALED and author is not None and author != item.doc.person
-    if named and author is not None and not _stays_named(facts, item, author):
-        batch.unname(item, author, facts.namings.get(item.doc.pk, []))
+    end_authorship(batch, facts, item)
     if item.values.get("involves_staff"):
         recuse_staff(batch, facts, item)
     account = facts.config.accounts.get(author) if author is not None else None

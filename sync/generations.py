@@ -1,22 +1,23 @@
-"""Editions of the cells: kept as a draft, put in force as one act; cases follow afterwards (`upkeep.regrid_work`)."""
+"""Editions of the cells: kept as a draft, put in force as one act; what lies in them follows (`sync/reassign.py`)."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from shapely.geometry import shape
+
 from geo.cells import Area, Cell, Layer, is_code, is_name
 from geo.layer import from_geojson, geometry_of, to_geojson
+from geo.succession import successors
 from sync import content
-from sync.administration import cells_below, done, new_batch, recuse_where_gained
+from sync.administration import done, new_batch, recuse_where_gained, settle_unit_cells
 from sync.batch import Batch
 from sync.commit import Context, Work, write
 from sync.config import OUTSIDE, OUTSIDE_CODE
 from sync.errors import Conflict, NotFound, Unprocessable
+from sync.reassign import begin
+from sync.reassign_rules import EDITION
 from sync.store import Row, Tx
 from sync.values import Collection
-
-REGRID = (
-    "regrid_after"  # the setting that tells how far cases have followed the newest edition; null: all have
-)
 
 
 def add_generation(layer: Layer, report: bytes = b"{}") -> Work[int]:
@@ -51,7 +52,7 @@ def add_generation(layer: Layer, report: bytes = b"{}") -> Work[int]:
 def activate_generation(number: int) -> Work[int]:
     """Make a generation the one in force: cells, areas, cell documents, and which unit has which cell.
 
-    Cases are re-assigned afterwards, in chunks, by ``regrid``. Value: the clock number of the activation.
+    Documents are re-assigned afterwards, in pieces (``sync/reassign.py``). Value: the clock number of the activation.
     """
 
     def work(tx: Tx, context: Context) -> int:
@@ -69,25 +70,8 @@ def activate_generation(number: int) -> Work[int]:
         tx.update("generation", {"state": "active"}, {"state": "retired"})
         changes = {"state": "active", "activated_at": context.now, "activated_seq": n}
         tx.update("generation", {"number": number}, changes)
-        gained: dict[int, set[int]] = {}
-        for unit in tx.find("unit"):
-            now = {
-                row["cell_pk"]: row["pk"]
-                for row in tx.find("unit_cell", {"unit_pk": unit["pk"], "v_to": None})
-            }
-            wanted = set(cells_below(unit["area"], unit["level"], cells))
-            ended = [pk for cell, pk in now.items() if cell not in wanted]
-            if ended:
-                tx.update("unit_cell", {"pk": ended}, {"v_to": n})
-            tx.insert(
-                "unit_cell",
-                [
-                    {"unit_pk": unit["pk"], "cell_pk": cell, "v_from": n, "v_to": None}
-                    for cell in sorted(wanted - now.keys())
-                ],
-            )
-            gained[unit["pk"]] = wanted - now.keys()
-        tx.put("setting", {"name": REGRID, "value": "0"})
+        gained = settle_unit_cells(tx, n)
+        begin(tx, context, EDITION, plan=_heirs(tx, layer, cells, context))
         tx.raise_config()
         recuse_where_gained(tx, context, batch, gained)
         batch.effects.append(f"generation:{number}")
@@ -127,6 +111,18 @@ def _keep_cells(tx: Tx, layer: Layer, number: int) -> None:
     gone = [row["pk"] for code, row in known.items() if code not in seen]
     if gone:
         tx.update("cell", {"pk": gone}, {"generation": -number})
+
+
+def _heirs(tx: Tx, layer: Layer, cells: Sequence[Row], context: Context) -> dict[str, int]:
+    """Which cell in force has the ground of each cell of the past, by key; those that were shared out have none."""
+    past = {row["code"]: row["pk"] for row in cells if row["level"] == 0 and row["generation"] < 0}
+    keys = [content.id_bytes(Collection.cells, code) for code in past]
+    outlines = {}
+    for doc in tx.documents(Collection.cells, keys):
+        values = content.wire_values(doc, context.keys)
+        outlines[str(values["id"])] = shape(values["geometry"])
+    by_code = {row["code"]: row["pk"] for row in cells}
+    return {str(past[old]): by_code[new] for old, new in successors(outlines, layer).items()}
 
 
 def _cell_documents(tx: Tx, batch: Batch, layer: Layer, number: int, cells: Sequence[Row]) -> None:

@@ -1,5 +1,7 @@
 """Where what hangs on a case finds it: by the id it names, through a merger, or by the entry that a file shows.
 
+A file may hang on a visit instead, and then lies where that lies.
+
 What its writer may not see is not found, and looks the same to him as what is not there (VI7).
 """
 
@@ -90,14 +92,18 @@ def _find_owner(batch: Batch, facts: Facts, file: Item) -> bool:
 
 
 def owner_of(batch: Batch, facts: Facts, user_pk: int, owner: str) -> tuple[Item | None, int]:
-    """The case that a file hangs on, its own or that of the entry it shows, and how closed that entry is.
+    """What a file hangs on: its case, that of the entry it shows, or its visit; and how closed that entry is.
 
-    Nothing where its writer does not see case and entry.
+    Nothing where its writer does not see case and entry, or the visit.
     """
     case = case_by_id(batch, facts, owner)
     if case is not None:
         seen = level_by(batch, facts, user_pk, owner, case) >= Level.plain
         return (case if seen else None), 0
+    visit = _visit_by_id(batch, facts, owner)
+    if visit is not None:
+        seen = facts.level(user_pk, visit.doc, batch.opened, batch.closed) >= Level.plain
+        return (visit if seen else None), 0
     key = content.id_bytes(Collection.entries, owner)
     held = batch.held(Collection.entries, key)
     doc = held.doc if held is not None else facts.docs.get((Collection.entries, key))
@@ -111,6 +117,13 @@ def owner_of(batch: Batch, facts: Facts, user_pk: int, owner: str) -> tuple[Item
         return None, 0
     case = parents[0] if parents or parent is None else batch.take(parent)
     return case, doc.entry_class or 0
+
+
+def _visit_by_id(batch: Batch, facts: Facts, visit_id: str) -> Item | None:
+    key = content.id_bytes(Collection.visits, visit_id)
+    held = batch.held(Collection.visits, key)
+    doc = held.doc if held is not None else facts.docs.get((Collection.visits, key))
+    return None if doc is None or doc.gone is not None else batch.take(doc)
 
 
 def find_cases(batch: Batch, facts: Facts, waiting: Iterable[Doc]) -> int:

@@ -1,4 +1,7 @@
-"""Where a case belongs: by its fix, else by its household, else by its author's one cell, else with the centre."""
+"""Where a case belongs: by its fix, else by its household, else by its author's one cell, else with the centre.
+
+One whose cell vanished belongs to the cell that took over the ground, rather than to its author's.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -67,8 +70,12 @@ def place(
     author: int | None,
     found: Assignment | None = None,
     household_cell: int | None = None,
+    heir: int | None = None,
 ) -> Placed:
-    """Where a case with these values belongs; `found` is the assignment of its fix where it is known already."""
+    """Where a case with these values belongs; `found` is the assignment of its fix where it is known already.
+
+    `heir` is the cell that has taken over the ground of the one it was in.
+    """
     if found is None and config.index is not None and (fix := fix_of(values.get("location"))) is not None:
         found = assign_all(config.index, [fix])[0]
     if found is not None and found.method in {Method.CONTAINED, Method.SNAPPED} and found.cell is not None:
@@ -79,6 +86,8 @@ def place(
         return Placed(OUTSIDE, OUTSIDE_CODE, _record(found) | {"needs_confirmation": True})
     if household_cell is not None and in_force(config, household_cell):
         return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
+    if heir is not None:
+        return Placed(heir, config.cells[heir].code, _plain("successor", confirm=True))
     home = home_cell(config, author)
     if home is not None:
         return Placed(home, config.cells[home].code, _plain("home_cell", confirm=True))

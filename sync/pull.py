@@ -17,7 +17,7 @@ from sync.config import Config
 from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
 from sync.store import Reader
 from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
-from sync.visibility import FOLLOWERS, NO_PAST, Relation, Viewer, pasts, seen_now
+from sync.visibility import FOLLOWERS, NO_PAST, OTHER_PARENTS, Relation, Viewer, pasts, seen_now
 
 LIMIT_MAX = 1000
 PAGE_BYTES = 512 * 1024
@@ -175,9 +175,13 @@ class _Plan:
             yield kind, upto, group
 
     def _left(self, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
-        """PL7: documents that left a held tag inside the window; for children, those of the cases that left, too."""
-        child = self._collection in FOLLOWERS
-        for order, place in enumerate((Collection.cases, self._collection) if child else (self._collection,)):
+        """PL7: documents that left a held tag inside the window; for children, those of what left it, too."""
+        sources = [(self._collection, False)]
+        if self._collection in FOLLOWERS:
+            sources.insert(0, (Collection.cases, True))
+        if (other := OTHER_PARENTS.get(Collection(self._collection))) is not None:
+            sources.append((other, True))
+        for order, (place, of_parent) in enumerate(sources):
             for kind, upto, group in self._groups(self.held, bounded=False):
                 rank = order * _KINDS + kind
                 if (rank, group[-1]) < after[:2]:
@@ -187,7 +191,7 @@ class _Plan:
                     rows = self._reader.left(
                         place, kind, group, to_over=self.low, to_upto=upto, after=key, limit=BATCH
                     )
-                    docs = self._docs(sorted({row.doc_pk for row in rows}), children=child and order == 0)
+                    docs = self._docs(sorted({row.doc_pk for row in rows}), children=of_parent)
                     batch: list[tuple[_Key, list[Doc]]] = []
                     for row in rows:
                         key = (row.tag, row.v_to, row.doc_pk)
@@ -200,7 +204,7 @@ class _Plan:
                         break
 
     def _docs(self, pks: Sequence[int], *, children: bool) -> dict[int, list[Doc]]:
-        """Documents by key, or the children of these cases by case."""
+        """Documents by key, or the children of these parents by parent."""
         if not children:
             return {doc.pk: [doc] for doc in self._reader.documents_by_pk(pks)}
         found: dict[int, list[Doc]] = {}

@@ -36,6 +36,8 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
         load_named(tx, facts, [row.doc.get("body") for row in rows if row.fault is None])
         push_cases.load_waiting(tx, facts, keys)  # files that came before the entry they show
         load_named_by_waiting(tx, facts)
+    if collection == Collection.visits:
+        push_cases.load_waiting(tx, facts, keys)  # files that came before the visit they were taken at
     if collection in {Collection.cases, Collection.visits}:
         _homes(tx, facts, collection, rows)
     for named in tx.namings(users=[caller.user_pk]):
@@ -84,9 +86,10 @@ def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], marks
 
 
 def load_parents(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> None:
-    """The cases that waiting entries hang upon, and the entries that waiting files do, with all a decision may ask."""
+    """What waits hangs upon these: cases, of files also entries and visits; with all a decision may ask."""
     cases = facts.learn(tx.documents(Collection.cases, sorted(keys)))
     cases += _of_entries(tx, facts, keys)
+    facts.learn(tx.documents(Collection.visits, sorted(keys)))
     load_cases(tx, facts, [*cases, *_masters(tx, facts, cases)])
     load_named_by_waiting(tx, facts)
 
@@ -99,6 +102,7 @@ def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known
         cases += facts.learn(tx.documents(Collection.cases, sorted(wanted)))
     if collection == Collection.files:
         cases += _of_entries(tx, facts, wanted)
+        facts.learn(tx.documents(Collection.visits, sorted(wanted)))
     above = {doc.case_pk for doc in known if doc.case_pk is not None}
     cases += facts.learn(tx.documents_by_pk(sorted(above - facts.by_pk.keys())))
     return cases + _masters(tx, facts, cases)

@@ -6,6 +6,7 @@ from typing import Any
 from sync import children, content, placing
 from sync.batch import Batch, Item
 from sync.facts import Facts
+from sync.parents import find_cases
 from sync.pull import Caller
 from sync.push_cases import (
     aside,
@@ -101,6 +102,7 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         digest=row.digest,
     )
     _visit_made(batch, facts, caller, item)
+    find_cases(batch, facts, [facts.by_pk[pk] for pk in facts.waiting.get(row.key, ())])
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
 

@@ -288,6 +288,26 @@ class Audit(DistrictRow, table=True):
     hash: bytes = _bytes()
 
 
+class Erasure(DistrictRow, table=True):
+    """A legal erasure: of what, why as a code, who asked and who decided; nothing about a person."""
+
+    __tablename__ = "erasure"
+    __table_args__ = (Index("erasure_state", "state", "swept"),)
+    pk: int | None = _key()
+    id: str = Field(sa_type=Text, unique=True)
+    seq: int = _big()
+    at: int = _big()
+    collection: int = _small()
+    doc_id: str = _text()
+    reason: str = _text()
+    state: str = _text("wanted")
+    asked_by: str = _text()
+    decided_by: str | None = _text(null=True)
+    decided_at: int | None = _big(null=True)
+    ids: str = _text("[]")  # collection and id of each document that went
+    swept: bool = Field(default=False)  # nothing is left in free pages, in the log, in files
+
+
 class QueryCode(DistrictRow, table=True):
     """The code on the receipt, as a keyed digest."""
 
@@ -379,6 +399,7 @@ class Unit(DistrictRow, table=True):
     area: str = _text()
     level: int = _small()
     parent: str | None = _text(null=True)
+    successor: str | None = _text(null=True)  # the unit that has this one's cells now
 
 
 class Cell(DistrictRow, table=True):
@@ -418,6 +439,25 @@ class UnitCell(DistrictRow, table=True):
     cell_pk: int = _big()
     v_from: int = _big()
     v_to: int | None = _big(null=True)
+
+
+class Reassignment(DistrictRow, table=True):
+    """Many documents on their way to other places: what moves, and how far it has come."""
+
+    __tablename__ = "reassignment"
+    __table_args__ = (Index("reassignment_state", "state", "pk"),)
+    pk: int | None = _key()
+    kind: str = _text()  # edition, unit, worker
+    source: int | None = _big(null=True)
+    target: int | None = _big(null=True)
+    plan: str = _text("{}")  # of an edition: the cell that has taken over from each vanished one
+    asked_at: int = _big()
+    actor: str = _text()
+    state: str = _text("running")
+    after: int = _big(0)  # keys up to here have been looked at
+    upto: int = _big(0)  # what came later was placed by what holds now
+    moved: int = _big(0)
+    ended_at: int | None = _big(null=True)
 
 
 class Grant(DistrictRow, table=True):

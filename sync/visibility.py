@@ -67,6 +67,9 @@ CHILDREN = frozenset({Collection.entries, Collection.files})
 # Tasks have a place of their own, but what denies the case denies them, and they move with it. A notice stays with
 # whom it was told to, unless he may no longer know of its case.
 FOLLOWERS = CHILDREN | {Collection.tasks, Collection.notices}
+# What else than a case a document can hang upon: it has the places of that, and moves with it.
+OTHER_PARENTS = {Collection.files: Collection.visits, Collection.tasks: Collection.households}
+PARENTS = frozenset({Collection.cases, *OTHER_PARENTS.values()})
 _OPEN, _HANDLERS = 0, 1
 
 
@@ -104,7 +107,7 @@ NO_PAST = Past()
 
 
 def case_of(doc: Doc) -> int | None:
-    """The key of the case whose namings, denials and classes govern this document."""
+    """The key of the case, or of the visit or household, whose places, namings and classes govern this document."""
     if doc.collection == Collection.cases:
         return doc.pk
     return doc.case_pk if doc.collection in FOLLOWERS else None
@@ -266,8 +269,10 @@ def pasts(
     result: dict[int, Past] = {}
     for doc in docs:
         case = doc.pk if doc.collection == Collection.notices else case_of(doc) or doc.pk
-        if doc.collection == Collection.tasks and doc.cell is None:
-            continue  # a person's task was never in the case's cell
         own = by_doc.get(doc.pk, []) if case != doc.pk else []
-        result[doc.pk] = Past((*by_doc.get(case, ()), *own), tuple(by_class.get(case, ())))
+        followed = by_doc.get(case, [])
+        if doc.collection == Collection.tasks:
+            # Of its case's places a task shares the cell alone; a person's task not even that.
+            followed = [row for row in followed if row.kind == Place.cell and doc.cell is not None]
+        result[doc.pk] = Past((*followed, *own), tuple(by_class.get(case, ())))
     return result

@@ -87,13 +87,14 @@ def backup_command(target: Path, with_keys: bool, data: str | None) -> None:
 @main.command(name="restore")
 @click.argument("source", type=FILE)
 @click.option("--force", is_flag=True, help="Replace what is there; it is kept beside under a new name.")
+@click.option("--erased", type=FILE, help="The list of erasures of the installation that made the backup.")
 @data_option
 @reported
-def restore_command(source: Path, force: bool, data: str | None) -> None:
+def restore_command(source: Path, force: bool, erased: Path | None, data: str | None) -> None:
     """Put a backup back and open a new epoch, so that phones hand in again what it does not hold."""
     from server.restore import restore
 
-    epochs = restore(settings_for(data=data), source, force=force, progress=_progress)
+    epochs = restore(settings_for(data=data), source, force=force, erased=erased, progress=_progress)
     for code, epoch in epochs.items():
         click.echo(f"{code}: restored, epoch {epoch}")
 

@@ -18,6 +18,7 @@ from server.cli.common import (
     reported,
     text_of,
 )
+from server.cli.reassign import follow
 from sync.errors import SyncError
 
 
@@ -151,6 +152,7 @@ def cells_import(
     if activate:
         call_district("cells_activate", data, generation=done["generation"], district=district)
         click.echo("It is in force.")
+        follow(data, district)
 
 
 @cells.command(name="activate")
@@ -162,6 +164,7 @@ def cells_activate(generation: int, district: str | None, data: str | None) -> N
     """Put a generation in force."""
     call_district("cells_activate", data, generation=generation, district=district)
     click.echo(f"Generation {generation} is in force.")
+    follow(data, district)
 
 
 @cells.command(name="preview")

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from server.runtime import Runtime
 from sync.errors import StoreUnavailable
+from sync.reassign import is_under_way
 
 MODULES: list[str] = ["server.jobs.escalate", "server.jobs.upkeep"]
 _log = logging.getLogger("wangge.jobs")
@@ -39,7 +40,10 @@ async def watch_heads(runtime: Runtime) -> None:
             district.head.config,
         ):
             district.head = head
-            runtime.hub.poke(code, head.seq)
+            if await district.read(is_under_way):  # what has changed is most of all what moves
+                runtime.hub.poke_spread(code, head.seq, runtime.settings.poke_window_s * 1000)
+            else:
+                runtime.hub.poke(code, head.seq)
 
 
 OWN = (Job("watch_heads", 3, watch_heads),)

@@ -1,30 +1,22 @@
-"""Jobs of the system itself: timed grants end, cases follow a new edition of the cells, settlements are verified."""
+"""Jobs of the system itself: timed grants end, documents are re-assigned, settlements are verified."""
 
-import asyncio
 import logging
 
+from server.erasing import sweep
 from server.jobs.schedule import Job
+from server.reassigning import go_on
 from server.runtime import Runtime
-from sync import upkeep
-from sync.generations import REGRID
+from sync import reassign, upkeep
 
 _log = logging.getLogger("wangge.jobs")
 
 
-async def regrid(runtime: Runtime) -> None:
-    """Go on with a re-assignment that is under way, chunk by chunk, waiting pushes in between."""
+async def reassign_documents(runtime: Runtime) -> None:
+    """Go on with what is to be re-assigned, piece by piece, waiting pushes in between."""
     for code, district in list(runtime.districts.items()):
-        config = await district.read(district.config_of)
-        if config.settings.get(REGRID) is None:
-            continue
-        moved = 0
-        while True:
-            done = await district.writer.submit(upkeep.regrid_work(), actor="regrid")
-            moved += done.moved
-            if done.after is None:
-                break
-            await asyncio.sleep(0)
-        _log.info("cases follow the cells", extra={"fields": {"district": code, "moved": moved}})
+        if await district.read(reassign.is_under_way):
+            moved = await go_on(district)
+            _log.info("documents re-assigned", extra={"fields": {"district": code, "moved": moved}})
 
 
 async def end_grants(runtime: Runtime) -> None:
@@ -48,9 +40,16 @@ async def link_waiting(runtime: Runtime) -> None:
             after = done.after
 
 
+def sweep_erasures(runtime: Runtime) -> None:
+    """What was erased leaves the file as well, and is written down outside of it."""
+    for district in list(runtime.districts.values()):
+        sweep(district, runtime.settings.folder)
+
+
 JOBS = [
-    Job("regrid", 5, regrid),
+    Job("reassign", 5, reassign_documents),
     Job("end_grants", 60, end_grants),
     Job("verify", 300, verify),
     Job("link_waiting", 60, link_waiting),
+    Job("sweep_erasures", 60, sweep_erasures),
 ]

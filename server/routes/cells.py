@@ -15,15 +15,16 @@ from server.auth.guards import callers_of
 from server.console import layers
 from server.console.asking import access, actor_of, district_of, look
 from server.console.scope import Sight
+from server.reassigning import go_on
 from server.strict_json import BodyTooLarge
 from sync.errors import BadRequest, Unprocessable
 from sync.generations import activate_generation, add_generation
+from sync.reassign import is_under_way
 from sync.store import Reader
-from sync.upkeep import regrid_work
 
 HttpRequest = Request[Any, Any, Any]
 LAYER_MAX = 32 << 20
-_CHUNKS_AT_ONCE = 20
+_PIECES_AT_ONCE = 20
 _OPTIONS = {
     "crs",
     "code_field",
@@ -173,17 +174,13 @@ async def preview_generation(request: HttpRequest, caller: Caller, number: int) 
 
 @post("/api/v1/cells/generations/{number:int}/activate", opt=access("admin"), status_code=200)
 async def activate(request: HttpRequest, caller: Caller, number: int) -> dict[str, Any]:
-    """Put a generation in force; open cases follow in pieces, the rest of many by the job `regrid`."""
+    """Put a generation in force; cases, homes and visits follow in pieces, the rest of many by the job `reassign`."""
     district = district_of(request, caller)
     await district.read(lambda reader: layers.find_generation(reader, number, columns=("number",)))
     seq = await district.writer.submit(activate_generation(number), actor=actor_of(caller))
     callers_of(request, caller.district).forget_all()
-    moved, finished = 0, False
-    for _ in range(_CHUNKS_AT_ONCE):
-        done = await district.writer.submit(regrid_work(), actor=actor_of(caller))
-        moved, finished = moved + done.moved, done.after is None
-        if finished:
-            break
+    moved = await go_on(district, pieces=_PIECES_AT_ONCE, actor=actor_of(caller))
+    finished = not await district.read(is_under_way)
     return {"number": number, "activated_seq": seq, "moved": moved, "finished": finished}
 
 

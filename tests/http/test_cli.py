@@ -474,6 +474,21 @@ def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) ->
     line.run("cells", "import", str(path), "--crs", "wgs84", code=1)
 
 
+def test_a_worker_hands_over_and_the_bar_goes_to_its_end(line: Line, tmp_path: Path) -> None:
+    line.run("cells", "import", one_cell(tmp_path), "--crs", "wgs84", "--activate")
+    cell = json.loads(Path(one_cell(tmp_path)).read_text())["features"][0]["properties"]["code"]
+    for name in ("an", "bo"):
+        words = ("users", "add", name, "--name", name, "--role", f"grid_worker@cell:{cell}")
+        line.run(*words, "--password", PASSWORD)
+    told = line.run("reassign", "worker", "an", "bo").output
+    assert "Re-assignment 2: an to bo." in told
+    assert "Everything lies where it belongs." in told
+    assert "worker\tan to bo\tdone" in line.run("reassign", "list").output
+    assert "Everything" in line.run("reassign", "watch").output
+    line.run("reassign", "worker", "an", "an", code=1)
+    line.run("reassign", "unit", "nowhere", "neither", code=1)
+
+
 def test_rules_are_looked_over_before_they_are_in_force(line: Line, tmp_path: Path) -> None:
     from sync.cases.catalogue import DATA
 

@@ -98,6 +98,16 @@ RULES = (
     Rule("POST", "/api/v1/cells/generations", frozenset({"admin"}), body=b""),
     Rule("GET", "/api/v1/cells/generations/{number:int}/preview", frozenset({"admin", "centre_director"})),
     Rule("POST", "/api/v1/cells/generations/{number:int}/activate", frozenset({"admin"})),
+    Rule("GET", "/api/v1/reassignments", frozenset({"admin", "centre_director"})),
+    Rule("POST", "/api/v1/reassignments", frozenset({"admin"}), body={}),
+    Rule("GET", "/api/v1/erasures", frozenset({"data_officer", "centre_director"})),
+    Rule("POST", "/api/v1/erasures", frozenset({"data_officer"}), body={}),
+    Rule(
+        "POST",
+        "/api/v1/erasures/{erasure_id:str}/acts",
+        frozenset({"data_officer", "centre_director"}),
+        body={},
+    ),
     # by what somebody sees: the same 404 for all others
     Rule("GET", "/api/v1/cases/{case_id:str}", SEE, else_=404),
     Rule("POST", "/api/v1/cases/{case_id:str}/acts", SEE, else_=404, body={}),

@@ -1,4 +1,4 @@
-"""Run seeds by hand: ``python -m tests.simulation FIRST AFTER_LAST``; tells the first history that fails."""
+"""Run seeds by hand: ``python -m tests.simulation FIRST AFTER_LAST [town]``; tells the first history that fails."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 import traceback
 
 from tests.simulation.history import Broken, History
+from tests.simulation.town import Town
 
 
-def main(first: int, after: int) -> int:
+def main(first: int, after: int, kind: type[History] = History) -> int:
     for seed in range(first, after):
         try:
-            History(seed).run()
+            kind(seed).run()
         except Broken as broken:
             print(broken)
             return 1
@@ -24,4 +25,4 @@ def main(first: int, after: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), Town if sys.argv[3:] == ["town"] else History))

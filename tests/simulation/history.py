@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,17 @@ COLLECTIONS = ("cases", "entries")
 T = 120_000  # an answer that is older than this arrives no more
 TYPES = {"note": "o", "inquiry": "c", "mandatory_report": "s"}
 PERSONAL = ("name", "phone", "id_number", "address", "safe_contact")
+OTHER_PERSONAL = ("notes", "companions", "care_note", "contact_name", "contact_phone", "transcript")
 SHELL_FIELDS = {"id", "cell", "status", "protection", "v", "_deleted"}
-NEUTRAL = {"kind", "captured_at", "case_id", "type", "at"}  # required of a document, with nothing in them
+NEUTRAL = {
+    "kind",
+    "captured_at",
+    "case_id",
+    "type",
+    "at",
+    "subject_kind",
+    "owner_id",
+}  # required of a document, with nothing in them
 TOKEN = re.compile(rb"Q(\d+)Q")
 MOST_PAGES = 400
 
@@ -89,6 +99,8 @@ class History:
     seed: int
     store: SqlStore | None = None
     lazy: float = 0.2  # how often a page that came waits to be written
+    collections: tuple[str, ...] = COLLECTIONS
+    length: tuple[int, int] = (60, 150)  # steps, from and to
     world: World = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +116,7 @@ class History:
         self.poisoned: set[str] = set()
         self.areas = dict(UNITS)
         self.backup: Backup | None = None
+        self.happened: Counter[str] = Counter()
         self.n = self.world.head()
         first = self.n
         for cell in CELLS:
@@ -133,8 +146,9 @@ class History:
             self.begin()
             self.world.server_page = self.chance.choice([1, 2, 3, 1000])
             self.world.batch = self.chance.choice([1, 2, 256])
-            for _ in range(steps or self.chance.randrange(60, 150)):
+            for _ in range(steps or self.chance.randrange(*self.length)):
                 self.step()
+                self.learn()
             self.heal()
             self.compare()
         finally:
@@ -145,7 +159,9 @@ class History:
         for user in users:
             self.grant(user, *self.chance.choice(self.rights()))
         for number in range(self.chance.randrange(2, 5)):
-            self.phones[f"phone{number}"] = Phone(f"phone{number}", self.chance.choice(users), COLLECTIONS)
+            self.phones[f"phone{number}"] = Phone(
+                f"phone{number}", self.chance.choice(users), self.collections
+            )
         self.users = users
 
     @staticmethod
@@ -161,7 +177,19 @@ class History:
         ]
 
     def step(self) -> None:
-        acts: list[tuple[int, Callable[[], None]]] = [
+        weights, functions = zip(*self.acts(), strict=True)
+        act = self.chance.choices(functions, weights)[0]
+        self.count(act.__name__.removeprefix("do_"))
+        self.world.operations += 1
+        act()
+
+    def count(self, what: str) -> None:
+        """Something that a history is to do now and then was done."""
+        self.happened[what] += 1
+
+    def acts(self) -> list[tuple[int, Callable[[], None]]]:
+        """What may happen next, with how often."""
+        return [
             (9, self.do_capture),
             (8, self.do_edit),
             (8, self.do_entry),
@@ -187,8 +215,6 @@ class History:
             (1, self.do_restore),
             (2, self.do_time),
         ]
-        weights, functions = zip(*acts, strict=True)
-        self.chance.choices(functions, weights)[0]()
 
     # --- the district -------------------------------------------------------------------------------------
 
@@ -238,7 +264,7 @@ class History:
         for row in self.oracle.unit_cells:
             if row.unit == "community" and row.high is None:
                 row.high = self.n
-        cells = [cell for cell in CELLS if cell.startswith(area)]
+        cells = [cell for cell in self.cells() if cell.startswith(area)]
         self.oracle.unit_cells += [UnitCell(self.n, unit="community", cell=cell) for cell in cells]
         self.tell(f"unit community now at {area[-6:]}")
 
@@ -248,7 +274,11 @@ class History:
 
     def do_move(self) -> None:
         if case := self.a_case():
-            self.move(case, self.chance.choice(CELLS))
+            self.move(case, self.chance.choice(self.cells()))
+
+    def cells(self) -> list[str]:
+        """The cells in force."""
+        return list(CELLS)
 
     def move(self, case: Case, cell: str) -> None:
         self.n = self.world.move(case.id, cell)
@@ -395,6 +425,11 @@ class History:
         klass = self.chance.choices([NORMAL, 1, SEALED], [8, 1, 1])[0]
         self.capture(self.a_phone(), cell, klass)
 
+    def clock_of(self, phone: Phone) -> int:
+        """What the phone takes for the time."""
+        del phone
+        return self.world.now
+
     def capture(self, phone: Phone, cell: str | None, klass: int = NORMAL) -> str:
         key = self.world.new_id()
         values: dict[str, Any] = {
@@ -403,7 +438,7 @@ class History:
             "description": self.token("cases", key, LEAD),
             "parties": [self.party(key)],
             "protection": CLASS_NAMES[klass],
-            "captured_at": self.world.now,
+            "captured_at": self.clock_of(phone),
             "location": middle_of(cell) if cell else None,
             "w": phone.write_id(self.world.new_id()),
         }
@@ -487,21 +522,24 @@ class History:
         later = [row["restored_to"] for row in told["restored"] if row["epoch"] > (phone.epoch or 0)]
         low = min(later) if phone.epoch == 1 or phone.epoch in known else 0
         self.tell(f"{phone.device} finds epoch {told['epoch']}, hands in again what is above {low}")
-        for name in COLLECTIONS:
+        for name in self.collections:
             rows = phone.copies[name].lost_since(low)
             if rows:
                 self.serve_push(phone, name, json.dumps(rows).encode())
-        for name in COLLECTIONS:
+        for name in self.collections:
             copy = phone.copies[name]
             ids = [key for key, doc in copy.fork.items() if not doc["_deleted"]]
             gone = self.world.reconcile(phone.device, phone.user, name, told["epoch"], ids)
+            self.count("reconcile")
             copy.begin_again(gone)
         phone.loops.clear()
         phone.reached = told["epoch"]
         phone.finished.clear()
 
     def do_push(self) -> None:
-        self.begin_push(self.a_phone(), self.chance.choice(COLLECTIONS), reaches=self.chance.random() > 0.1)
+        self.begin_push(
+            self.a_phone(), self.chance.choice(self.collections), reaches=self.chance.random() > 0.1
+        )
 
     def begin_push(self, phone: Phone, collection: str, *, reaches: bool = True) -> None:
         """The phone sends; the server answers, or the request is lost. The answer is under way."""
@@ -511,6 +549,7 @@ class History:
             return
         if not reaches:
             phone.end_push(collection, lost=True)
+            self.count("push lost on its way")
             self.tell(f"{phone.device} push of {collection} is lost on its way")
             return
         body = json.dumps(push.rows).encode()
@@ -522,6 +561,7 @@ class History:
             if collection == "cases" and (self.world.truth("cases", doc["id"]) or {}).get("w") == doc["w"]
         ]
         self.requests.append(Request(phone, collection, body, applied))
+        self.learn()
 
     def serve_push(self, phone: Phone, collection: str, body: bytes) -> list[dict[str, Any]]:
         rows = json.loads(body)
@@ -532,6 +572,7 @@ class History:
         self.n, answer = self.world.push(phone.device, phone.user, collection, body)
         self.judge_push(phone, collection, rows, before)
         documents: list[dict[str, Any]] = json.loads(answer)
+        self.count(f"push of {collection}")
         ids = [row["newDocumentState"]["id"] for row in rows]
         self.tell(
             f"{phone.device} push of {collection} {[key[-4:] for key in ids]} -> "
@@ -551,11 +592,12 @@ class History:
     def end_push(self, phone: Phone, collection: str, *, lost: bool = False) -> None:
         if collection in phone.pushes:
             phone.end_push(collection, lost=lost)
+            self.count("answer lost" if lost else "answer arrives")
             self.tell(f"{phone.device} answer to push of {collection} {'is lost' if lost else 'arrives'}")
 
     def do_pull(self) -> None:
         """Some pages of a loop; it may rest anywhere."""
-        phone, collection = self.a_phone(), self.chance.choice(COLLECTIONS)
+        phone, collection = self.a_phone(), self.chance.choice(self.collections)
         limit = self.chance.choice([1, 1, 2, 3, 10])
         for _ in range(self.chance.choice([1, 1, 2, 5, 20])):
             if not self.page(phone, collection, limit):
@@ -572,6 +614,8 @@ class History:
         asked = deepcopy(loop.checkpoint)
         n, body = self.world.pull(phone.device, phone.user, collection, asked, limit)
         page = json.loads(body)
+        for doc in page["documents"]:
+            self.count(f"{'tombstone' if doc['_deleted'] else 'put'} of {collection}")
         self.tell(
             f"{phone.device} pulls {collection} {self._brief(asked)} -> "
             f"{[(doc['id'][-4:], 'gone' if doc['_deleted'] else 'put') for doc in page['documents']]}"
@@ -647,8 +691,16 @@ class History:
                 self.tokens[int(number)].stored = True
             if collection == "cases":
                 self._judge_case(phone, doc, row.get("assumedMasterState"), before)
-            else:
+            elif collection == "entries":
                 self._judge_entry(phone, doc, before)
+            else:
+                self.judge_other(phone, collection, doc, before)
+
+    def judge_other(self, phone: Phone, collection: str, doc: dict[str, Any], before: int) -> None:
+        raise NotImplementedError(collection)
+
+    def learn(self) -> None:
+        """Take in what the server has made by itself; a history of cases and entries has nothing of that."""
 
     def _judge_case(
         self, phone: Phone, doc: dict[str, Any], base: dict[str, Any] | None, before: int
@@ -662,6 +714,7 @@ class History:
             cell = self._cell_of(located) or self._home(phone.user, n) or OUTSIDE
             self._expect_number(before, f"capture of {key[-4:]}")
             case = self.oracle.capture(key, phone.user, cell, klass, n)
+            case.fix = History._cell_of(located)
             self._link_waiting(case, n)
             self._agree(case)
             return
@@ -689,7 +742,10 @@ class History:
         assert truth is not None
         place = case.open_place("cell")
         assert place is not None
-        if (truth["cell"], truth.get("protection") or "normal") != (place.tag[1], CLASS_NAMES[case.klass]):
+        if case.master is None and (truth["cell"], truth.get("protection") or "normal") != (
+            place.tag[1],
+            CLASS_NAMES[case.klass],
+        ):
             raise self.broken(
                 f"{case.id[-4:]} stands in {truth['cell']} as {truth.get('protection')}, "
                 f"expected {place.tag[1]} as {CLASS_NAMES[case.klass]}"
@@ -704,6 +760,10 @@ class History:
 
     def _home(self, user: str, n: int) -> str | None:
         """The one cell somebody works in, if it is one."""
+        cells = self.works_in(user, n)
+        return cells.pop() if len(cells) == 1 else None
+
+    def works_in(self, user: str, n: int) -> set[str]:
         cells = set()
         for grant in self.oracle.grants:
             if grant.user == user and grant.role == "grid_worker" and grant.covers(n):
@@ -713,7 +773,7 @@ class History:
                 else:
                     cells |= {r.cell for r in self.oracle.unit_cells if r.unit == where and r.covers(n)}
         cells.discard(OUTSIDE)
-        return cells.pop() if len(cells) == 1 else None
+        return cells
 
     def _judge_entry(self, phone: Phone, doc: dict[str, Any], before: int) -> None:
         key, n = doc["id"], self.n
@@ -786,15 +846,15 @@ class History:
         """The network is good for a while: everything goes up, everything comes down, twice T apart."""
         self.tell("--- the network heals")
         for phone in self.phones.values():
-            for name in COLLECTIONS:
+            for name in self.collections:
                 self.end_push(phone, name)
         for _ in range(3):
             for phone in self.phones.values():
-                for name in COLLECTIONS:
+                for name in self.collections:
                     self.drain(phone, name)
             self.wait(T + 1)
         for phone in self.phones.values():
-            for name in COLLECTIONS:
+            for name in self.collections:
                 self.drain(phone, name)
                 if self.page(phone, name):
                     raise self.broken(f"{phone.device} is sent {name} again and again")
@@ -814,7 +874,7 @@ class History:
 
     def compare(self) -> None:
         for phone in self.phones.values():
-            for name in COLLECTIONS:
+            for name in self.collections:
                 self.compare_copy(phone, name)
         kept = self.world.kept()
         for number, token in self.tokens.items():
@@ -822,11 +882,9 @@ class History:
                 raise self.broken(f"lost: Q{number}Q, typed into {token.collection} {token.key[-4:]}")
 
     def _erased(self, token: Token) -> bool:
-        if token.collection == "cases":
-            case = self.oracle.cases.get(token.key)
-            return case is not None and case.gone is not None
-        entry = self.oracle.entries.get(token.key)
-        return entry is not None and entry.gone is not None
+        kept: dict[str, dict[str, Any]] = {"cases": self.oracle.cases, "entries": self.oracle.entries}
+        doc = kept.get(token.collection, self.oracle.things).get(token.key)
+        return doc is not None and doc.gone is not None
 
     def compare_copy(self, phone: Phone, name: str) -> None:
         due = self.oracle.visible(phone.user, name, self.n)
@@ -851,6 +909,8 @@ def expected_form(collection: str, truth: dict[str, Any], level: int) -> dict[st
     """What must stand on a phone of the document the server has."""
     if level == FULL or collection == "entries":
         return truth
+    if collection != "cases":
+        return {field: value for field, value in truth.items() if field not in OTHER_PERSONAL}
     if level == LEAD:
         form = {field: value for field, value in truth.items() if field != "parties_masked"}
         if "parties" in form:

@@ -65,6 +65,7 @@ class Grant(Span):
     user: str = ""
     role: str = ""
     target: tuple[str, str] = ("", "")  # ("cell", code) or ("unit", code)
+    until: int | None = None  # announced end of a stand-in, ms
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Case:
     born: int
     gone: int | None = None
     placed_by_person: bool = False
+    fix: str | None = None  # the cell whose middle was its fix, as cells were first cut
     master: str | None = None
     places: list[Place] = field(default_factory=list)
     classes: list[ClassSpan] = field(default_factory=list)
@@ -108,6 +110,31 @@ class Entry:
 
 
 @dataclass
+class Thing:
+    """A visit, a household, a task, a file or a notice. `owner` is what it hangs on, once it does."""
+
+    id: str
+    collection: str
+    born: int
+    author: str = ""
+    gone: int | None = None
+    klass: str = "o"
+    owner: str | None = None
+    wanted: str = ""  # what a file was taken of
+    home: str | None = None  # the household of a visit
+    link: int | None = None
+    places: list[Place] = field(default_factory=list)
+
+    def open_place(self, kind: str) -> Place | None:
+        return next((place for place in self.places if place.tag[0] == kind and place.high is None), None)
+
+
+# What a visit or a household shows to whom; a task is no leader's.
+_HOMES = {"worker": FULL, "lead": LEAD, "centre": FULL, "author": FULL}
+_TASKS = {"worker": FULL, "centre": FULL, "handler": FULL}
+
+
+@dataclass
 class Oracle:
     """Everything that ever was, by clock number."""
 
@@ -116,10 +143,13 @@ class Oracle:
     grants: list[Grant] = field(default_factory=list)
     unit_cells: list[UnitCell] = field(default_factory=list)
     last_unit: str = "mediation"  # the one unit that handles cases
+    things: dict[str, Thing] = field(default_factory=dict)
+    vanished: set[str] = field(default_factory=set)  # cells that the edition in force does not have
+    hand_overs: list[tuple[str, str]] = field(default_factory=list)
 
     # --- the relation -------------------------------------------------------------------------------------
 
-    def reaches(self, user: str, case: Case, x: int) -> set[str]:
+    def reaches(self, user: str, case: Case | Thing, x: int) -> set[str]:
         """Every reach by which some pair covers `x`."""
         found = set()
         for place in case.places:
@@ -185,7 +215,50 @@ class Oracle:
         """What `user` sees of a document at `x`; of an unknown one, nothing."""
         if collection == "cases":
             return self.case_level(user, self.cases[key], x) if key in self.cases else NONE
+        if collection != "entries":
+            return self.thing_level(user, self.things[key], x) if key in self.things else NONE
         return self.entry_level(user, self.entries[key], x) if key in self.entries else NONE
+
+    def thing_level(self, user: str, thing: Thing, x: int) -> int:
+        if x < thing.born or (thing.gone is not None and x >= thing.gone):
+            return NONE
+        case = self.cases.get(thing.owner or "")
+        if case is not None and any(row.user == user and row.covers(x) for row in case.denied):
+            return NONE
+        if thing.collection == "notices":
+            return FULL if thing.author == user else NONE
+        if thing.collection == "files":
+            return self._file_level(user, thing, x)
+        if thing.collection == "tasks":
+            return self._task_level(user, thing, case, x)
+        return max((_HOMES.get(reach, NONE) for reach in self.reaches(user, thing, x)), default=NONE)
+
+    def _task_level(self, user: str, task: Thing, case: Case | None, x: int) -> int:
+        if case is not None:
+            if any(row.user == user and row.covers(x) for row in case.named):
+                return FULL
+            if next(row.klass for row in case.classes if row.covers(x)) == SEALED:
+                return NONE
+        reaches = self.reaches(user, task, x)
+        if task.klass != "o":
+            reaches &= {"centre", "handler"}
+        return max((_TASKS.get(reach, NONE) for reach in reaches), default=NONE)
+
+    def _file_level(self, user: str, file: Thing, x: int) -> int:
+        """It hangs on a visit or on a case from `link` on; before, and without either, it is its writer's own."""
+        if file.owner is None or file.link is None or x < file.link:
+            return FULL if file.author == user else NONE
+        case, visit = self.cases.get(file.owner), self.things.get(file.owner)
+        if case is not None:
+            stands_for = Entry(file.id, file.author, file.born, file.klass, file.owner, file.owner, file.link)
+            return self.entry_level(user, stands_for, x)
+        assert visit is not None
+        level = self.thing_level(user, visit, x)
+        if level == NONE or (file.author == user and level == FULL):
+            return level
+        if file.klass == "o":
+            return level
+        return FULL if "centre" in self.reaches(user, visit, x) else NONE
 
     def ever(self, user: str, collection: str, key: str, low: int, high: int) -> bool:
         """Whether the user saw anything of the document at some number of ``[low, high]``."""
@@ -193,7 +266,9 @@ class Oracle:
 
     def visible(self, user: str, collection: str, x: int) -> dict[str, int]:
         """Every document the user sees at `x`, with how much of it."""
-        keys = self.cases if collection == "cases" else self.entries
+        keys = {"cases": list(self.cases), "entries": list(self.entries)}.get(
+            collection, [key for key, thing in self.things.items() if thing.collection == collection]
+        )
         levels = {key: self.level(user, collection, key, x) for key in keys}
         return {key: level for key, level in levels.items() if level != NONE}
 
@@ -327,11 +402,28 @@ class Oracle:
         for row in case.named:
             row.high = n if row.high is None else row.high
         for entry in self.entries.values():
-            if entry.case == case.id and entry.gone is None:
+            waits = entry.wanted == case.id and any(span.high is None for span in entry.own)
+            if (entry.case == case.id or waits) and entry.gone is None:
                 entry.gone = n
+        for thing in self.things.values():
+            waits = thing.wanted == case.id and thing.owner is None
+            if (thing.owner == case.id or waits) and thing.gone is None:
+                thing.gone = n
+
+    def close_author(self, case: Case, n: int) -> None:
+        self._close(case, "author", n)
+
+    def erase_thing(self, thing: Thing, n: int) -> None:
+        thing.gone = n
+        for place in thing.places:
+            place.high = n if place.high is None else place.high
+        for other in self.things.values():
+            waits = other.wanted == thing.id and other.owner is None
+            if (other.owner == thing.id or waits) and other.gone is None:
+                self.erase_thing(other, n)
 
     @staticmethod
-    def _close(case: Case, kind: str, n: int) -> None:
+    def _close(case: Case | Thing, kind: str, n: int) -> None:
         place = case.open_place(kind)
         if place is not None:
             place.high = n

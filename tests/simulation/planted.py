@@ -258,6 +258,73 @@ BUGS = (
         ("push_cases", "    _keep_lost_base(batch, facts, row, item, name)\n", ""),
     ),
     bug(
+        "a person's task that changed hands stays where it was",
+        "town:40",
+        (
+            "visibility",
+            "for row in followed if row.kind == Place.cell and doc.cell is not None]",
+            "for row in followed]",
+        ),
+    ),
+    bug(
+        "photos stay where their visit was",
+        "town:40",
+        ("commit", "item.doc.collection in PARENTS", "item.doc.collection == Collection.cases"),
+    ),
+    bug(
+        "homes of a vanished cell stay in it",
+        "town:40",
+        (
+            "reassign_rules",
+            "    if target == doc.cell:\n        return False\n    row",
+            "    return False\n    row",
+        ),
+    ),
+    bug(
+        "a visit goes without its home",
+        "town:40",
+        (
+            "reassign_rules",
+            "cell = doc.cell if home is None or home.cell is None else home.cell",
+            "cell = OUTSIDE",
+        ),
+    ),
+    bug(
+        "an older edition goes on beside the newer one",
+        "town:80",
+        ("reassign", "    if kind == rules.EDITION:\n", "    if False:\n"),
+    ),
+    bug(
+        "a re-assignment forgets how far it is",
+        "town:40",
+        ("reassign", '{"after": after, "moved"', '{"after": after + 40, "moved"'),
+    ),
+    bug(
+        "a stand-in stays for ever",
+        "town:40",
+        ("upkeep", 'tx.update("grant_role", {"pk": ended}, {"v_to": n})', "_ = ended"),
+    ),
+    bug(
+        "an erased household leaves its visits",
+        "town:80",
+        ("erasing", "    if doc.collection == Collection.households:\n", "    if False:\n"),
+    ),
+    bug(
+        "what waits for an erased case stays",
+        "town:80",
+        ("erasing", "tx.documents_by_pk(waiting)", "tx.documents_by_pk([])"),
+    ),
+    bug(
+        "an erased document keeps its places",
+        "town:40",
+        (
+            "erasing",
+            "    for kind in (Place.cell, Place.duty, Place.person):\n        batch.place(item, kind, None)\n",
+            "",
+        ),
+        ("erasing", "gone=batch.n, dek=None", "gone=None, dek=None"),
+    ),
+    bug(
         "ids are judged whatever the epoch",
         "test_16",
         ("reconcile", '    if asked.get("epoch") != head.epoch:', "    if False:"),

@@ -34,6 +34,8 @@ def plant(bug: Bug, folder: Path) -> None:
 def run_in(folder: Path, caught_by: int | str) -> subprocess.CompletedProcess[str]:
     if isinstance(caught_by, int):
         words = ["-m", "tests.simulation", "0", str(caught_by)]
+    elif caught_by.startswith("town:"):
+        words = ["-m", "tests.simulation", "0", caught_by.removeprefix("town:"), "town"]
     else:
         words = [
             "-m",

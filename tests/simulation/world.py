@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import json
 import random
@@ -15,7 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from geo.layer import read_geojson
 from geo.points import Crs
-from sync import administration, content, directives, generations, hello, pull as pulling, reconcile, upkeep
+from sync import (
+    administration,
+    content,
+    directives,
+    erasing,
+    generations,
+    hello,
+    homes_work,
+    pull as pulling,
+    reassign,
+    reconcile,
+    upkeep,
+)
 from sync.cases import lifecycle
 from sync.commit import Context, commit_group, write
 from sync.config import ConfigCache
@@ -86,12 +99,17 @@ def middle_of(cell: str) -> dict[str, Any]:
     }
 
 
-def _layer() -> Any:
+def _layer(*, merged: bool = False) -> Any:
+    """Four squares; `merged`: the ground of the first is the second's."""
     features = []
     for number, code in enumerate(CELLS):
+        if merged and number == 0:
+            continue
         row, column = divmod(number, 2)
         west, south = _WEST + column * _STEP_X, _SOUTH + row * _STEP_Y
         east, north = west + _STEP_X, south + _STEP_Y
+        if merged and number == 1:
+            west = _WEST
         ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
         geometry = {"type": "Polygon", "coordinates": [ring]}
         properties = {"code": code, "name": f"格{number}"}
@@ -160,12 +178,13 @@ class World:
         self.keys = OpenKeys()
         self.configs = ConfigCache(DISTRICT)
         self.now = START
+        self.operations = 0  # what was asked of the core, and what people did
         self.epoch = 1
         self.server_page = pulling.PAGE_DOCS  # documents on a page that the server sizes
         self.batch = pulling.BATCH  # candidates it looks at in one go
         with store.read() as reader:
-            self.users = {row["username"]: row["pk"] for row in reader.find("account")}
-            self.cells = {row["code"]: row["pk"] for row in reader.find("cell")}
+            self.users: dict[str, int] = {row["username"]: row["pk"] for row in reader.find("account")}
+            self.cells: dict[str, int] = {row["code"]: row["pk"] for row in reader.find("cell")}
             self.units = {row["code"]: row["pk"] for row in reader.find("unit")}
 
     def close(self) -> None:
@@ -179,6 +198,7 @@ class World:
         return Context(self.now, self.now, self.chance, self.keys, self.configs)
 
     def commit(self, work: Work[Any]) -> Any:
+        self.operations += 1
         return commit_group(self.store, [(work, self.context())])[0].result()
 
     def head(self) -> int:
@@ -227,6 +247,7 @@ class World:
 
     def pull(self, device: str, user: str, collection: str, checkpoint: Any, limit: int) -> tuple[int, bytes]:
         """One page, and the head it was made at."""
+        self.operations += 1
         caller = self.caller(device, user)
         pulling.PAGE_DOCS, pulling.BATCH = self.server_page, self.batch
         with self.store.read() as reader:
@@ -251,9 +272,15 @@ class World:
 
     # --- people and units ---------------------------------------------------------------------------------
 
-    def grant(self, user: str, role: str, *, unit: str | None = None, cell: str | None = None) -> int:
-        self.commit(administration.grant_role(user, role, unit=unit, cell=cell))
+    def grant(self, user: str, role: str, **where: Any) -> int:
+        self.commit(administration.grant_role(user, role, **where))
         return self.head()
+
+    def end_timed_grants(self) -> int:
+        return int(self.commit(upkeep.end_timed_grants()))
+
+    def link_waiting(self) -> int:
+        return int(self.commit(upkeep.link_waiting()).found)
 
     def end_grant(self, user: str, role: str, *, unit: str | None = None, cell: str | None = None) -> int:
         self.commit(administration.end_grant(user, role, unit=unit, cell=cell))
@@ -322,9 +349,45 @@ class World:
 
         return self.on_case(key, change, "merge")
 
-    def erase(self, key: str) -> int:
-        self.commit(upkeep.erase_work(Collection.cases, key))
+    def erase(self, key: str, collection: str = "cases") -> int:
+        self.commit(erasing.erase_work(Collection[collection], key))
         return self.head()
+
+    # --- homes, editions, re-assignments ------------------------------------------------------------------
+
+    def add_home(self, cell: str) -> str:
+        (key,) = self.commit(homes_work.add_households([{"id": self.new_id(), "cell": cell}]))
+        return str(key)
+
+    def open_visit(self, home: str) -> None:
+        self.commit(homes_work.open_visits([home], due=self.now))
+
+    def new_edition(self, *, merged: bool) -> None:
+        number = self.commit(generations.add_generation(_layer(merged=merged)))
+        self.commit(generations.activate_generation(number))
+
+    def hand_over(self, source: str, target: str) -> None:
+        self.commit(reassign.hand_over_worker(source, target))
+
+    def reassign(self, rows: int) -> reassign.Piece:
+        piece: reassign.Piece = self.commit(reassign.reassign_work(reassign.Budget(rows)))
+        return piece
+
+    def die_in_a_piece(self) -> None:
+        """The process ends inside the transaction of a piece, or after it had done all but the commit."""
+        self._die_after(reassign.reassign_work(reassign.Budget(3)))
+
+    def die_in_a_push(self, device: str, user: str, collection: str, body: bytes) -> None:
+        self._die_after(push_work(self.caller(device, user), Collection[collection], body))
+
+    def _die_after(self, work: Work[Any]) -> None:
+        def dies(tx: Tx) -> None:
+            work(tx, self.context())
+            raise InterruptedError
+
+        with contextlib.suppress(InterruptedError):
+            self.store.write(dies)
+        self.configs = ConfigCache(DISTRICT)
 
     # --- backups --------------------------------------------------------------------------------------------
 
@@ -368,6 +431,7 @@ class World:
 
     def reconcile(self, device: str, user: str, collection: str, epoch: int, ids: list[str]) -> list[str]:
         """Those of `ids` that the phone may not hold."""
+        self.operations += 1
         caller = self.caller(device, user)
         with self.store.read() as reader:
             config = self.configs.get(reader)
@@ -382,6 +446,29 @@ class World:
         with self.store.read() as reader:
             docs = reader.documents(Collection[collection], [uuid.UUID(key).bytes])
             return content.wire_values(docs[0], self.keys) if docs else None
+
+    def row(self, collection: str, key: str) -> Doc:
+        with self.store.read() as reader:
+            return reader.documents(Collection[collection], [uuid.UUID(key).bytes])[0]
+
+    def cell_code(self, pk: int | None) -> str:
+        return next((code for code, known in self.cells.items() if known == (pk or 0)), "")
+
+    def user_name(self, pk: int | None) -> str:
+        return next((name for name, known in self.users.items() if known == pk), "")
+
+    def id_of(self, pk: int | None) -> str | None:
+        with self.store.read() as reader:
+            docs = reader.documents_by_pk([] if pk is None else [pk])
+        return content.id_text(docs[0].collection, docs[0].id) if docs else None
+
+    def made_since(self, n: int) -> list[tuple[Doc, dict[str, Any]]]:
+        """Tasks and notices that are new or were changed after number `n`."""
+        kinds = [int(Collection.tasks), int(Collection.notices)]
+        with self.store.read() as reader:
+            rows = reader.find("document", {"seq__gt": n, "collection": kinds}, order=["pk"], columns=["pk"])
+            docs = reader.documents_by_pk([row["pk"] for row in rows])
+        return [(doc, content.wire_values(doc, self.keys)) for doc in docs]
 
     def every_document(self) -> list[Doc]:
         with self.store.read() as reader:

@@ -211,3 +211,40 @@ async def test_a_poke_for_later_comes_once(hub: Hub) -> None:
     assert hub._later == set()
     await stream.aclose()
     assert hub._by_user == {}
+
+
+async def test_of_a_mass_re_assignment_streams_are_told_at_instants_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """ES6: not all phones in one second, and however many commits it takes, each phone once."""
+    monkeypatch.setattr(pokes, "COALESCE_MS", 0)
+    drawn = iter(range(0, 60_000, 1000))
+    hub = Hub(draw=lambda window: next(drawn) % window)
+    loop = asyncio.get_running_loop()
+    later: list[tuple[float, Any]] = []
+
+    def call_later(delay: float, told: Any, *args: Any) -> None:
+        later.append((delay, lambda: told(*args)))
+
+    streams = [await opened(hub, user) for user in range(5)]
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "call_later", call_later)
+        for head in (8, 9, 10):
+            hub.poke_spread("d", head, 60_000)
+            await asyncio.sleep(0)
+    assert sorted(delay for delay, _ in later) == [0, 1, 2, 3, 4]
+    waiting = [asyncio.ensure_future(event(stream)) for stream in streams]
+    await asyncio.sleep(0)
+    assert not any(one.done() for one in waiting), "nobody hears before his instant"
+    for _, tell in later:
+        tell()
+    assert [await one for one in waiting] == [{"collections": None, "head": 10}] * 5
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_with_no_window_everybody_is_told_at_once(hub: Hub) -> None:
+    stream = await opened(hub)
+    hub.poke_spread("d", 9, 0)
+    assert await event(stream) == {"collections": None, "head": 9}
+    await stream.aclose()

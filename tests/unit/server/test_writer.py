@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sync.store import Tx
     from sync.values import Head
 
 
@@ -218,3 +219,31 @@ def test_a_work_cannot_wait_for_another_work(writer: Writer) -> None:
 
 def test_a_work_knows_for_whom_it_is_done(writer: Writer) -> None:
     assert writer.submit_blocking(lambda _, context: context.actor, actor="cli:root") == "cli:root"
+
+
+async def test_of_works_nobody_need_hear_of_at_once_phones_hear_over_a_while(store: SqlStore) -> None:
+    """ES6: but where a push shares their commit, at once."""
+    heard: list[tuple[str, int]] = []
+    writer = Writer(store, context)
+    writer.listen(
+        lambda head: heard.append(("at once", head.seq)),
+        unhurried=lambda head: heard.append(("over a while", head.seq)),
+    )
+    writer.start()
+    await writer.submit(number, unhurried=True)
+    await writer.submit(number)
+    assert heard == [("over a while", 1), ("at once", 2)]
+    held, go = threading.Event(), threading.Event()
+
+    def hold(tx: Tx, _: Context) -> None:
+        held.set()
+        go.wait()
+
+    first = asyncio.ensure_future(writer.submit(hold))
+    await asyncio.to_thread(held.wait)
+    both = [asyncio.ensure_future(writer.submit(number, unhurried=calm)) for calm in (True, False)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(first, *both)
+    assert heard[2:] == [("at once", 4)]
+    writer.stop()

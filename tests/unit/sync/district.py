@@ -27,6 +27,7 @@ from sync.firing import tick_work
 from sync.pull import Caller, pull
 from sync.push import push_work
 from sync.queue_work import queue_act_work
+from sync.reassign import Budget, reassign_work
 from sync.sql_store import SqlStore
 from sync.values import Collection
 
@@ -173,7 +174,7 @@ def make_district(path: Path) -> None:
     for name, (role, where) in PEOPLE.items():
         cell, unit = (where, None) if where in CELLS else (None, where)
         works.append(administration.grant_role(name, role, cell=cell, unit=unit))
-    for work in works:
+    for work in [*works, reassign_work(Budget())]:
         district.commit(work)
     with district.store.engine.connect() as connection:
         connection.exec_driver_sql("pragma wal_checkpoint(truncate)")

@@ -174,7 +174,7 @@ def test_a_row_that_is_not_yours_is_not_found(district: District) -> None:
 
 
 def test_an_erased_case_fires_no_more(district: District) -> None:
-    from sync.upkeep import erase_work
+    from sync.erasing import erase_work
     from sync.values import Collection
 
     case = district.phone("an").capture()

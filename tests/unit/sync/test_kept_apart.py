@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sync import casework, generations
-from sync.upkeep import erase_work, link_waiting
+from msgspec import structs
+
+from sync import casework
+from sync.erasing import erase_work
+from sync.upkeep import link_waiting
 from sync.values import Collection
-from tests.unit.sync.district import FAR, HOME, NEXT, SECOND, UNITS, Phone, layer_of, user_id
+from tests.unit.sync.district import FAR, HOME, SECOND, UNITS, Phone, layer_of, user_id
+from tests.unit.sync.test_places import regrid
 
 if TYPE_CHECKING:
     import pytest
@@ -214,14 +218,11 @@ def test_a_batch_with_one_id_twice_changes_nothing_when_it_comes_again(district:
 
 
 def test_a_case_of_a_vanished_cell_comes_before_the_centre(district: District) -> None:
-    from sync.upkeep import regrid_work
-
     an = district.phone("an")
     case = an.capture(location=None)
     assert case["cell"] == HOME
-    number = district.commit(generations.add_generation(layer_of({HOME: NEXT})))
-    district.commit(generations.activate_generation(number))
-    district.commit(regrid_work())
+    whole = layer_of()
+    regrid(district, structs.replace(whole, cells=whole.cells[1:]))  # nobody takes over its ground
     moved = district.whole("cases", case["id"])
     assert (moved["cell"], moved["assignment"]["needs_confirmation"]) == ("outside", True)
     assert len(district.tasks_of(case["id"], "confirm_place")) == 1

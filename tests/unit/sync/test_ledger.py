@@ -11,6 +11,7 @@ from server.console.ledger import lines_of, lines_of_case
 from server.console.scope import Sight, open_case
 from sync.cases import model
 from sync.cases.catalogue import TABLES
+from sync.erasing import erase_work
 from sync.errors import NotFound
 from sync.hello import remember
 from sync.ledger_work import (
@@ -22,7 +23,6 @@ from sync.ledger_work import (
     LedgerReviewed,
     review_work,
 )
-from sync.upkeep import erase_work
 from sync.values import Collection
 from tests.unit.sync.district import HOUR, user_id
 from tests.unit.sync.test_review import admitted

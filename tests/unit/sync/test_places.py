@@ -11,7 +11,7 @@ from geo.coordinates import convert_point
 from geo.points import Crs
 from sync import batch as batches, generations
 from sync.errors import Unprocessable
-from sync.upkeep import Moved, regrid_work
+from sync.reassign import Budget, Piece, reassign_work
 from tests.unit.sync.district import CELLS, FAR, FIRST, HOME, NEXT, SECOND, layer_of, middle_of, user_id
 
 if TYPE_CHECKING:
@@ -41,15 +41,16 @@ def household(district: District, cell: str, **fields: Any) -> str:
 
 
 def regrid(district: District, layer: Any, *, chunk: int = 500) -> int:
-    """A new edition is activated and followed by the cases; how many moved."""
+    """A new edition is activated and followed by what lies in the cells; how many moved."""
     number = district.commit(generations.add_generation(layer))
     district.commit(generations.activate_generation(number))
     moved = 0
     while True:
-        step: Moved = district.commit(regrid_work(chunk))
-        moved += step.moved
-        if step.after is None:
+        step: Piece = district.commit(reassign_work(Budget(chunk)))
+        assert step.looked_at <= chunk
+        if step.pk is None:
             return moved
+        moved += step.moved
 
 
 def test_every_square_gets_the_case_in_its_middle(district: District) -> None:
@@ -188,8 +189,9 @@ def test_open_cases_follow_a_new_edition_chunk_by_chunk(district: District) -> N
 def test_a_closed_case_keeps_its_cell_of_then(district: District) -> None:
     case = district.phone("an").capture()
     district.act("clerk", case["id"], "void", reason="重复登记")
-    assert regrid(district, layer_of({HOME: NEXT})) == 0
+    regrid(district, layer_of({HOME: NEXT}))
     assert district.whole("cases", case["id"])["cell"] == HOME
+    assert {"cui", "clerk"} <= district.who_sees(case["id"])  # whoever has the ground now may look it up
 
 
 def test_what_a_person_placed_stays_while_the_cell_exists(district: District) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sync.acting_work import ActNeeds
-from sync.upkeep import erase_work
+from sync.erasing import erase_work
 from sync.values import Collection
 from tests.unit.sync.district import user_id
 from tests.unit.sync.test_review import act_by_phone, admitted

@@ -1,0 +1,172 @@
+"""What becomes of one document in a mass re-assignment, decided from the district as it is now."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from sync import casework, content, placing
+from sync.batch import Batch, Item, status_number
+from sync.cases import lifecycle
+from sync.cases.catalogue import OPEN_STATUSES
+from sync.config import OUTSIDE, OUTSIDE_CODE, Config, duty_tag
+from sync.directives import end_authorship, follow, move
+from sync.facts import Facts
+from sync.recusal import denied
+from sync.store import Row
+from sync.values import Collection, Doc, Place
+
+EDITION, UNIT, WORKER = "edition", "unit", "worker"
+MOVED: Final = (Collection.cases, Collection.visits, Collection.households, Collection.tasks)
+_OPEN: Final = frozenset(status_number(code) for code in OPEN_STATUSES)
+_OF_A_CELL: Final = frozenset({Collection.cases, Collection.visits, Collection.households})
+
+
+class Task(Struct, frozen=True):
+    """What is to be re-assigned: `heirs` says which cell has taken over from which, by key."""
+
+    kind: str
+    source: int
+    target: int
+    heirs: dict[int, int]
+
+    @classmethod
+    def of(cls, row: Row) -> "Task":
+        """The task of a row of ``reassignment``."""
+        heirs = {int(old): new for old, new in msgspec.json.decode(row["plan"]).items()}
+        return cls(row["kind"], row["source"] or 0, row["target"] or 0, heirs)
+
+
+def concerns(task: Task, config: Config, line: Row) -> bool:
+    """Whether a row might have to move, told by its columns alone."""
+    collection = line["collection"]
+    if task.kind == EDITION:
+        if collection not in _OF_A_CELL:
+            return False
+        vanished = not placing.in_force(config, line["cell"] or OUTSIDE) and line["cell"] not in {
+            None,
+            OUTSIDE,
+        }
+        return vanished or (collection == Collection.cases and line["status"] in _OPEN)
+    if task.kind == UNIT:
+        return (
+            collection == Collection.cases
+            and line["duty"] in _duties(task.source)
+            and line["status"] in _OPEN
+        )
+    authored = line["author"] == task.source and line["author_since"] is not None
+    return line["person"] == task.source or (authored and collection in {Collection.cases, Collection.visits})
+
+
+def _duties(unit_pk: int) -> tuple[int, int]:
+    return duty_tag(unit_pk, assigned=False), duty_tag(unit_pk, assigned=True)
+
+
+def homes_of(docs: Iterable[Doc], facts: Facts) -> set[bytes]:
+    """Ids of the households that these visits were made to."""
+    found: set[bytes] = set()
+    for doc in docs:
+        if doc.collection == Collection.visits and b'"household_id"' in doc.clear:
+            wanted = content.whole(doc, facts.keys).get("household_id")
+            if isinstance(wanted, str):
+                found.add(content.id_bytes(Collection.households, wanted))
+    return found
+
+
+def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc) -> bool:
+    """Give one document the place it should have; whether it moved."""
+    if doc.gone is not None:
+        return False
+    item = batch.take(doc)
+    if task.kind == UNIT:
+        return _to_unit(batch, facts, task, item)
+    if task.kind == WORKER:
+        return _to_worker(batch, facts, task, item)
+    if doc.collection == Collection.cases:
+        return _case_to_cell(batch, facts, task, item)
+    return _home_to_cell(batch, facts, task, item)
+
+
+# --- a new edition of the cells --------------------------------------------------------------------------------------
+
+
+def _heir(config: Config, heirs: Mapping[int, int], cell_pk: int | None) -> int | None:
+    """The cell in force that has taken over from a vanished one, if it is one."""
+    heir = None if cell_pk is None else heirs.get(cell_pk)
+    return heir if heir is not None and placing.in_force(config, heir) else None
+
+
+def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
+    """MA3: an open case goes where its fix lies now; a closed one keeps its cell of then, and is seen by somebody."""
+    doc, config = item.doc, facts.config
+    exists = placing.in_force(config, doc.cell or OUTSIDE)
+    heir = _heir(config, task.heirs, doc.cell)
+    if item.values.get("status") not in OPEN_STATUSES:
+        if exists or doc.cell in {None, OUTSIDE}:
+            return False
+        batch.place(item, Place.cell, OUTSIDE if heir is None else heir)
+        return True
+    by_person = (item.values.get("assignment") or {}).get("method") == "person"
+    # Without a fix there is nothing new to go by: its author may have another cell by now.
+    if exists and (by_person or placing.fix_of(item.values.get("location")) is None):
+        return False
+    placed = placing.place(config, item.values, author=doc.writer, heir=heir)
+    if placed.cell_pk == doc.cell:
+        return False
+    batch.set(item, {"assignment": placed.assignment})
+    move(batch, facts, item, placed.cell_pk, placed.cell)
+    casework.ask_for_place(batch, facts, item)
+    return True
+
+
+def _home_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
+    """MA3: a household goes to whoever has the ground now, else before the centre; a visit goes with its home."""
+    doc, config = item.doc, facts.config
+    cell = doc.cell
+    if doc.collection == Collection.visits:
+        wanted = item.values.get("household_id")
+        key = content.id_bytes(Collection.households, wanted) if isinstance(wanted, str) else b""
+        home = facts.docs.get((Collection.households, key))
+        cell = doc.cell if home is None or home.cell is None else home.cell
+    if cell is not None and not placing.in_force(config, cell):
+        cell = _heir(config, task.heirs, cell)
+    target = OUTSIDE if cell is None else cell
+    if target == doc.cell:
+        return False
+    row = config.cells.get(target)
+    batch.place(item, Place.cell, target)
+    batch.set(item, {"cell": OUTSIDE_CODE if row is None else row.code})
+    return True
+
+
+# --- one unit's, one worker's ----------------------------------------------------------------------------------------
+
+
+def _to_unit(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
+    """MA4: what a unit handles comes before the other unit, whose people take it up anew."""
+    if item.doc.duty not in _duties(task.source) or item.values.get("status") not in OPEN_STATUSES:
+        return False
+    unit = facts.config.units[task.target].code
+    handler = {**(item.values.get("handler") or {}), "unit": unit, "user": None}
+    batch.set(item, {"handler": handler})
+    follow(batch, facts, item, lifecycle.Dispatch(unit=unit, user=None))
+    return True
+
+
+def _to_worker(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
+    """MA4: what somebody has in hand goes to his follower; what he only wrote lies where it lies, without him."""
+    before = item.doc
+    follower = facts.config.accounts[task.target]
+    if item.doc.collection == Collection.tasks:
+        batch.place(item, Place.person, follower.pk)
+        batch.set(item, {"user": follower.id})
+        return True
+    if item.doc.person == task.source:
+        # Who may not know of the case does not get it: it lies in its unit's pool again.
+        user = None if follower.pk in denied(batch, facts, item) else follower.id
+        batch.set(item, {"handler": {**(item.values.get("handler") or {}), "user": user}})
+        follow(batch, facts, item, lifecycle.Handler(user=user))
+    if item.doc.author == task.source and item.doc.author_since is not None:
+        end_authorship(batch, facts, item)
+    return item.doc != before
