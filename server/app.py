@@ -1,13 +1,12 @@
 """The application: routes, guards, errors and what lives as long as the process."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Request, Router
-from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -22,6 +21,7 @@ from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
 from server.jobs import schedule
 from server.metrics import Metrics
+from server.packing import EncodingRefused, encoding_of, make_packing, unpacked
 from server.routes import all_handlers
 from server.routes.pages import read_pages
 from server.routes.sync import WIPE_HEADER
@@ -34,7 +34,22 @@ PAGES_FOLDER = Path(__file__).resolve().parent.parent / "web" / "dist"
 
 
 class StrictRequest(Request[Any, Any, Any]):
-    """A request whose JSON is read strictly."""
+    """A request whose JSON is read strictly, and whose body may come compressed where the route says so."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in pieces, unpacked; raises what ``packing.unpacked`` raises."""
+        encoding = encoding_of(self.headers.get("content-encoding", ""))
+        plain = super().stream()
+        if encoding is None:
+            async for piece in plain:
+                yield piece
+            return
+        if not self.route_handler.opt.get("packed_body"):
+            raise EncodingRefused(accepted=[])
+        async for piece in unpacked(
+            encoding, plain, self.route_handler.resolve_request_max_body_size() or BODY_MAX
+        ):
+            yield piece
 
     async def json(self) -> Any:
         """The body's value; raises the errors of ``strict_json``."""
@@ -77,18 +92,11 @@ def create_app(
         lifespan=lifespan,
         guards=[require_access],
         dependencies={"caller": Provide(provide_caller)},
-        middleware=[make_shield(settings, runtime.metrics)],
+        middleware=[make_shield(settings, runtime.metrics), make_packing()],
         before_send=[make_before_send(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=BODY_MAX,
-        compression_config=CompressionConfig(
-            backend="gzip",
-            minimum_size=1024,
-            gzip_compress_level=6,
-            exclude=["^/sync/v1/stream", "^/files/"],
-            exclude_opt_key="packed",  # routes whose answers are compressed already
-        ),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER])
         if settings.cors_origins
         else None,

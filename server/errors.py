@@ -49,6 +49,10 @@ TEXTS: dict[str, CodeText] = {
     "credentials_refused": CodeText(401, "用户名或密码不正确", "The username or the password is wrong."),
     "district_required": CodeText(400, "请选择辖区", "This server has several districts: name one."),
     "forbidden": CodeText(403, "您没有权限进行此操作", "Your role does not allow this."),
+    "encoding_broken": CodeText(400, "压缩的内容无法解开", "The compressed body cannot be unpacked."),
+    "encoding_refused": CodeText(
+        415, "不支持这种压缩方式", "The body is compressed in a way that this address does not take."
+    ),
     "foreign_checkpoint": CodeText(
         409, "同步位置属于其他用户或辖区", "The checkpoint belongs to another user or district."
     ),
@@ -211,6 +215,8 @@ def problem_of(error: SyncError) -> Response[bytes]:
         headers["Retry-After"] = str(error.extra["retry_after"])
     elif error.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
+    if "accepted" in error.extra:  # RFC 9110, 15.5.16: what would have been taken
+        headers["Accept-Encoding"] = ", ".join(error.extra["accepted"]) or "identity"
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return problem(error.code, error.status, detail=error.detail, extra=error.extra, headers=headers)

@@ -7,7 +7,7 @@ column names of ``tables`` only.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection as Some, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -418,10 +418,15 @@ class SqlReader:
         seq_upto: int | None,
         after: tuple[int, int, int] | None,
         limit: int,
+        statuses: Some[int] = (),
+        others: bool = False,
     ) -> list[Doc]:
         column = _TAG_COLUMN[kind]
         extra = " and author_since is not null" if kind == 3 else ""  # Place.author
         extra += f" and {column} is not null" if kind in {1, 2} else ""
+        if statuses:  # in the text: there are two lists of them in all
+            listed = f"in ({', '.join(str(int(number)) for number in sorted(statuses))})"
+            extra += f" and (status is null or status not {listed})" if others else f" and status {listed}"
         upto = " and seq <= ?" if seq_upto is not None else ""
         found: list[Doc] = []
         if after is not None:

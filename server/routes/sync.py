@@ -18,6 +18,7 @@ from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
+from server.packing import ENCODINGS
 from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
@@ -72,11 +73,11 @@ def _json(body: bytes, status: int = 200) -> Response[bytes]:
 
 @post("/sync/v1/{collection:str}/pull", opt={"access": "user"}, status_code=200)
 async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
-    """`{checkpoint, limit}` → `{documents, checkpoint}`: one page of what this phone does not have yet."""
+    """`{checkpoint, limit, bytes?}` → `{documents, checkpoint}`: one page of what this phone does not have yet."""
     number = _collection(collection)
     asked = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
-    if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit"}:
-        raise BadRequest("正文应为 {checkpoint, limit}。")
+    if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit", "bytes"}:
+        raise BadRequest("正文应为 {checkpoint, limit, bytes}。")
     district = _district(request, caller)
 
     def question(reader: Reader) -> bytes:
@@ -89,6 +90,7 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
             asked.get("limit", 1),
             keys=district.keys,
             now=wall_ms(),
+            page_bytes=asked.get("bytes"),
         )
         return page.body
 
@@ -97,7 +99,7 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
 
 @post(
     "/sync/v1/{collection:str}/push",
-    opt={"access": "user:late"},
+    opt={"access": "user:late", "packed_body": True},
     status_code=200,
     request_max_body_size=BYTES_MAX + 1,
 )
@@ -149,6 +151,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
             wall=wall_ms(),
             monotonic=monotonic_ms(),
             words={"version": version, "sha256": digest},
+            encodings=ENCODINGS,
         )
 
     answer = await district.read(question)
@@ -157,7 +160,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
 
 
-@post("/sync/v1/{collection:str}/reconcile", opt={"access": "user"}, status_code=200)
+@post("/sync/v1/{collection:str}/reconcile", opt={"access": "user", "packed_body": True}, status_code=200)
 async def reconcile_ids(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
     """`{epoch, ids}` → `{gone: [...]}`: which of a phone's documents it may not hold; only after a restore."""
     number = _collection(collection)
