@@ -70,7 +70,7 @@ def page(
 
 
 def walk(world: World, user: str, checkpoint: Any = None, **options: Any) -> list[list[dict[str, Any]]]:
-    pages = []
+    pages: list[list[dict[str, Any]]] = []
     while True:
         documents, checkpoint, _ = page(world, user, checkpoint, **options)
         if not documents:
@@ -88,9 +88,10 @@ def test_a_page_has_a_quarter_of_a_megabyte_unless_the_phone_wishes_otherwise(wo
         sizes[wish] = size
     assert len({json.dumps(size) for size in sizes.values()}) == 4
     assert sum(len(found) for found in walk(world, "an", page_bytes=1)) == 700
-    for wish in (0, -1, "64k", 1.5, True):
+    wrong: tuple[Any, ...] = (0, -1, "64k", 1.5, True)
+    for odd in wrong:
         with pytest.raises(BadLimit):
-            page(world, "an", None, page_bytes=wish)
+            page(world, "an", None, page_bytes=odd)
 
 
 def test_a_page_has_a_thousand_documents_at_most(world: World) -> None:
