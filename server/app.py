@@ -15,6 +15,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from server import strict_json
+from server.admission import Admission
 from server.auth.guards import provide_caller, require_access
 from server.auth.lockout import AddressLimit, Phantoms, Tries
 from server.auth.tokens import KnownTokens
@@ -119,6 +120,7 @@ def create_app(
                 "phantoms": Phantoms(),
                 "tries": Tries(),
                 "address_limit": AddressLimit(),
+                "admission": Admission(settings, runtime.metrics),
                 "pages": read_pages(PAGES_FOLDER),
             }
         ),

@@ -96,14 +96,14 @@ class Writer:
         self._thread.join(timeout)
         self._beside.shutdown(wait=False)
 
-    async def submit(self, work: Work[T], *, actor: str = "system") -> T:
+    async def submit(self, work: Work[T], *, actor: str = "system", always: bool = False) -> T:
         """What `work` returns, once it is committed; raises what it raises, or ``StoreUnavailable`` when too many wait.
 
-        If the caller goes away meanwhile the work is committed all the same.
+        `always`: however many wait (FL8). If the caller goes away meanwhile the work is committed all the same.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(work, actor, loop, done))
+        self._put(_Job(work, actor, loop, done), always=always)
         return await done
 
     def submit_blocking(self, work: Work[T], *, actor: str = "system") -> T:
@@ -114,11 +114,11 @@ class Writer:
         self._put(_Job(work, actor, None, done))
         return done.result()
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: _Job, *, always: bool = False) -> None:
         with self._gate:
             if not self._open:
                 raise StoreUnavailable("The server is stopping; nothing was stored.", retry_after=5)
-            if self._queue.qsize() >= self._max_waiting:
+            if self._queue.qsize() >= self._max_waiting and not always:
                 raise StoreUnavailable("Too many writes are waiting; nothing was stored.", retry_after=5)
             self._queue.put(job)
 

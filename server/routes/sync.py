@@ -14,6 +14,7 @@ from litestar.enums import MediaType
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from server import strict_json
+from server.admission import Admission, Device
 from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
@@ -22,7 +23,7 @@ from server.packing import ENCODINGS
 from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
-from sync.pull import OVERLAP_MS, Caller as Puller, pull
+from sync.pull import OVERLAP_MS, Caller as Puller, Page, pull
 from sync.push import push_work
 from sync.push_body import BYTES_MAX
 from sync.store import Reader
@@ -79,9 +80,10 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
     if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit", "bytes"}:
         raise BadRequest("正文应为 {checkpoint, limit, bytes}。")
     district = _district(request, caller)
+    admission, device = _admitted(request, caller)
 
-    def question(reader: Reader) -> bytes:
-        page = pull(
+    def question(reader: Reader) -> Page:
+        return pull(
             reader,
             district.config_of(reader),
             puller(reader, caller),
@@ -92,9 +94,23 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
             now=wall_ms(),
             page_bytes=asked.get("bytes"),
         )
-        return page.body
 
-    return _json(await district.read(question))
+    checkpoint = asked.get("checkpoint")
+    with admission.pull(device, number.name, checkpoint, district.writer.waiting, monotonic_ms()):
+        page = await district.read(question)
+    now = monotonic_ms()
+    admission.charge(device, now, page.count, len(page.body))
+    if page.checkpoint.s:
+        admission.first_plans.finished(device, number.name, now)
+    return _json(page.body)
+
+
+def _admitted(request: HttpRequest, caller: Caller) -> tuple[Admission, Device]:
+    """FL7: counts a request of the caller's device; raises ``TooManyRequests``."""
+    admission: Admission = request.app.state.admission
+    device = (caller.district, caller.device_pk)
+    admission.admit(device, monotonic_ms())
+    return admission, device
 
 
 @post(
@@ -120,10 +136,12 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         marks={},
         late=caller.device_revoked,
     )
+    admission, device = _admitted(request, caller)
     try:
         body = await request.body()
     except RequestEntityTooLarge:
         raise BatchTooLarge from None  # the phone cuts its batch on this code and no other
+    admission.charge(device, monotonic_ms(), body.count(b'"newDocumentState"'), len(body))
     work = push_work(sender, number, body)
     answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
     runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
@@ -140,6 +158,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
         raise BadRequest("正文应为一个对象。")
     runtime = runtime_of(request)
     district = _district(request, caller)
+    _admitted(request, caller)
     version, digest = _catalogue_version()
 
     def question(reader: Reader) -> dict[str, Any]:
@@ -164,6 +183,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
 async def reconcile_ids(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
     """`{epoch, ids}` → `{gone: [...]}`: which of a phone's documents it may not hold; only after a restore."""
     number = _collection(collection)
+    _admitted(request, caller)
     asked = strict_json.parse(await request.body(), max_bytes=1 << 20)
     district = _district(request, caller)
 

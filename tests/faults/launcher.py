@@ -96,7 +96,7 @@ def tick_often() -> None:
     ]
 
 
-def _never(self: server.heralds.Listener) -> None:
+def _never(_: server.heralds.Listener) -> None:
     """In place of listening."""
 
 
@@ -112,7 +112,7 @@ def hear_by_one_way_only() -> None:
         everybody = schedule.all_jobs
         schedule.all_jobs = lambda: [job for job in everybody() if job.name != "watch_heads"]
     elif only == "looks":
-        server.heralds.Listener.start = lambda _: None  # type: ignore[method-assign]
+        server.heralds.Listener.start = _never  # type: ignore[assignment,method-assign]
 
 
 def main() -> None:
