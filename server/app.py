@@ -29,6 +29,7 @@ from server.routes import all_handlers
 from server.routes.pages import read_pages
 from server.routes.sync import WIPE_HEADER
 from server.runtime import Runtime
+from server.scopes import Scopes
 from server.settings import Settings
 from server.shield import make_before_send, make_shield
 
@@ -72,8 +73,11 @@ def create_app(
     `handlers` and `jobs` replace those of the program; `on_ready` is called once everything is open.
     ``app.state.runtime`` is the ``Runtime``.
     """
-    runtime = Runtime(settings)
+    runtime, scopes = Runtime(settings), Scopes()
     describe(runtime.metrics, runtime)
+    runtime.metrics.gauge(
+        "wangge_large_scopes", "People whose places hold more than a phone carries well.", scopes.figures
+    )
 
     @asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
@@ -120,6 +124,7 @@ def create_app(
                 "phantoms": Phantoms(),
                 "tries": Tries(),
                 "address_limit": AddressLimit(),
+                "scopes": scopes,
                 "admission": Admission(settings, runtime.metrics),
                 "pages": read_pages(PAGES_FOLDER),
             }

@@ -29,6 +29,7 @@ def answer(
     monotonic: int,
     words: Mapping[str, str],
     encodings: Sequence[str] = (),
+    scope: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The server's half. `told.cursors` maps collections to the `s` of their checkpoints."""
     head = reader.head()
@@ -67,7 +68,7 @@ def answer(
         "minimum": {"protocol": PROTOCOL},
         "catalogue": dict(words),
         "generation": config.generation,
-    }
+    } | ({} if scope is None else {"scope": dict(scope)})
 
 
 def remember(device_pk: int, told: Mapping[str, Any]) -> Work[None]:

@@ -457,6 +457,25 @@ class SqlReader:
                 break
         return found[:limit]
 
+    def count_tagged(self, kind: int, tags: Sequence[int], *, but_in: Sequence[int], most: int) -> int:
+        column, count = _TAG_COLUMN[kind], 0
+        extra = " and author_since is not null" if kind == 3 else ""  # Place.author
+        extra += f" and {column} is not null" if kind in {1, 2} else ""
+        if but_in:
+            extra += f" and (cell is null or cell not in ({', '.join(map(str, map(int, but_in)))}))"
+        # The collection stands in the text, as in `recent`; one range of the index for each tag.
+        for collection in range(7):
+            for start in range(0, len(tags), _IN_MAX):
+                part = tags[start : start + _IN_MAX]
+                if count < most:
+                    rows = self._rows(
+                        f"select count(*) from (select 1 from document where collection = {collection} "  # noqa: S608
+                        f"and {column} in ({', '.join('?' * len(part))}){extra} limit {int(most - count)}) as found",
+                        part,
+                    )
+                    count += int(rows[0][0])
+        return count
+
     def recent(
         self,
         collection: int,

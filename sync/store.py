@@ -71,6 +71,9 @@ class Reader(Protocol):
         With `statuses` (numbers) those that have one of them, or, with `others`, those that have none of them.
         """
 
+    def count_tagged(self, kind: int, tags: Sequence[int], *, but_in: Sequence[int], most: int) -> int:
+        """Documents of any collection but cells in one of `tags` and in no cell of `but_in`; `most` ends the count."""
+
     def recent(
         self,
         collection: int,

@@ -26,6 +26,7 @@ from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
 from sync.pull import OVERLAP_MS, Caller as Puller, Page, pull
 from sync.push import push_work
 from sync.push_body import BYTES_MAX
+from sync.scope import PHONE_ROLES, Scope, refuses, tell_centre
 from sync.store import Reader
 from sync.values import Collection
 
@@ -160,22 +161,29 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     district = _district(request, caller)
     _admitted(request, caller)
     version, digest = _catalogue_version()
+    scopes = request.app.state.scopes
 
-    def question(reader: Reader) -> dict[str, Any]:
-        return hello.answer(
+    def question(reader: Reader) -> tuple[dict[str, Any], Scope]:
+        config = district.config_of(reader)
+        scope: Scope = scopes.of(reader, config, caller.user_pk)
+        answer = hello.answer(
             reader,
-            district.config_of(reader),
+            config,
             puller(reader, caller),
             told,
             wall=wall_ms(),
             monotonic=monotonic_ms(),
             words={"version": version, "sha256": digest},
             encodings=ENCODINGS,
+            scope=scope.told(refuse=refuses(config)),
         )
+        return answer, scope
 
-    answer = await district.read(question)
+    answer, scope = await district.read(question)
     with contextlib.suppress(StoreUnavailable):  # a full disk must not keep a phone from reading
         await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
+        if scope.state != "ok" and PHONE_ROLES & caller.roles:
+            await district.writer.submit(tell_centre(caller.user_pk, scope), actor="scope")
     return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
 
 

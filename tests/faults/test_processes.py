@@ -181,7 +181,7 @@ def test_a_session_that_ends_at_one_process_ends_the_stream_at_another(
                 f"{first.url}/api/v1/sessions/current/password", json=body, **{**ask, "headers": other}
             )
         elif how == "is closed":
-            first.another("command").command("users_close", username="zhao")
+            first.another("command").command("users_state", username="zhao", state="closed")
             answer = httpx.Response(204)
         else:
             device = httpx.get(f"{first.url}/api/v1/devices", **ask).json()[0]["id"]
@@ -215,6 +215,6 @@ def test_a_rung_that_two_processes_reach_takes_effect_once(begin: Callable[..., 
         assert len(set(raised)) == len(raised)
         with store.read() as reader:
             rows = reader.find("escalation")
-        assert len({row["key"] for row in rows}) == len(rows)
+        assert len({(row["case_pk"], row["key"]) for row in rows}) == len(rows)
     finally:
         store.close()
