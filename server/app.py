@@ -157,6 +157,15 @@ def describe(metrics: Metrics, runtime: Runtime) -> None:
         "The district's logical clock.",
         lambda: [((("district", code),), open_.head.seq) for code, open_ in list(runtime.districts.items())],
     )
+    metrics.describe("wangge_reads_ended_total", "Reads that lasted too long and were ended.")
+    metrics.gauge(
+        "wangge_log_bytes",
+        "Size of SQLite's write-ahead log.",
+        lambda: [
+            ((("district", code),), open_.store.log_bytes())
+            for code, open_ in list(runtime.districts.items())
+        ],
+    )
     metrics.gauge(
         "wangge_writes_waiting",
         "Works in the queue of the district's writer.",

@@ -90,7 +90,7 @@ class District:
 
     def read_blocking(self, question: Callable[[Reader], T]) -> T:
         """``read`` for threads."""
-        with self.store.read() as reader:
+        with self.store.read(bounded=True) as reader:
             return question(reader)
 
     def _on_commit(self, head: Head) -> None:

@@ -16,7 +16,7 @@ from server.districts import District
 from server.runtime import Runtime
 from sync.errors import StoreUnavailable
 
-MODULES: list[str] = ["server.jobs.escalate", "server.jobs.upkeep"]
+MODULES: list[str] = ["server.jobs.bounds", "server.jobs.escalate", "server.jobs.upkeep"]
 _log = logging.getLogger("wangge.jobs")
 
 
