@@ -277,7 +277,11 @@ class SqlStore:
                 lock = "select seq from clock where id = 1 for update"
                 with _begun(self.engine, "begin", *_local(self.schema or ""), lock) as driver:
                     result = work(SqlTx(driver, postgres=True))
-                    driver.execute("commit")
+                    # PostgreSQL answers the commit of a transaction in which something failed by a rollback, kindly.
+                    if driver.execute("commit").statusmessage != "COMMIT":
+                        raise StoreUnavailable(
+                            "A statement failed within the transaction; nothing was stored."
+                        )
                     return result
             with _lent(self.engine) as driver:
                 driver.execute("begin immediate")
@@ -322,7 +326,12 @@ class SqlStore:
             return 0
 
     def shorten_log(self) -> bool:
-        """Write the log into the file and cut it; False where somebody still reads what it holds."""
+        """Write the log into the file and cut it; False where somebody still reads what it holds.
+
+        Raises ``StoreFailed`` like ``write``: a sync that failed here is as bad as one of a commit.
+        """
+        if self.failed:
+            raise StoreFailed
         try:
             with _lent(self.engine) as driver:
                 driver.execute("pragma busy_timeout=200")  # commits wait meanwhile
@@ -331,6 +340,9 @@ class SqlStore:
                 finally:
                     driver.execute("pragma busy_timeout=5000")
         except _UNAVAILABLE as error:
+            if _is_failing_disk(error):
+                self.failed = True
+                raise StoreFailed from error
             raise StoreUnavailable from error
         return not busy
 
