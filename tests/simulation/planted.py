@@ -56,6 +56,11 @@ BUGS = (
         80,
         ("pull", "part=2, statuses=_OPEN, others=True", "part=2, statuses=_OPEN"),
     ),
+    bug(
+        "what lies nowhere is taken for met outside",
+        80,
+        ("pull", "enumerate(_tags(doc)[:kind])", "enumerate(tag or 0 for tag in _tags(doc)[:kind])"),
+    ),
     bug("no tombstones", 80, ("pull", _TOMBSTONE, "elif False:")),
     bug("a tombstone for every candidate", 80, ("pull", _TOMBSTONE, "else:")),
     bug(
