@@ -147,6 +147,8 @@ class Served:
             "WANGGE_DATA": settings.data,
             "WANGGE_DATABASE_URL": database_url,
             "WANGGE_PORT": str(port),
+            # one device plays all the phones of a district
+            **dict.fromkeys(("WANGGE_DEVICE_REQUESTS", "WANGGE_DEVICE_ROWS", "WANGGE_DEVICE_BYTES"), "0"),
         }
         self.server = Process("bench.serve", port, environ, folder / "server.log")
         try:

@@ -1,13 +1,12 @@
 """The application: routes, guards, errors and what lives as long as the process."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Request, Router
-from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -16,16 +15,21 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from server import strict_json
+from server.admission import Admission
 from server.auth.guards import provide_caller, require_access
 from server.auth.lockout import AddressLimit, Phantoms, Tries
 from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
+from server.heralds import Listener
 from server.jobs import schedule
 from server.metrics import Metrics
+from server.others import Others
+from server.packing import EncodingRefused, encoding_of, make_packing, unpacked
 from server.routes import all_handlers
 from server.routes.pages import read_pages
 from server.routes.sync import WIPE_HEADER
 from server.runtime import Runtime
+from server.scopes import Scopes
 from server.settings import Settings
 from server.shield import make_before_send, make_shield
 
@@ -34,7 +38,22 @@ PAGES_FOLDER = Path(__file__).resolve().parent.parent / "web" / "dist"
 
 
 class StrictRequest(Request[Any, Any, Any]):
-    """A request whose JSON is read strictly."""
+    """A request whose JSON is read strictly, and whose body may come compressed where the route says so."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in pieces, unpacked; raises what ``packing.unpacked`` raises."""
+        encoding = encoding_of(self.headers.get("content-encoding", ""))
+        plain = super().stream()
+        if encoding is None:
+            async for piece in plain:
+                yield piece
+            return
+        if not self.route_handler.opt.get("packed_body"):
+            raise EncodingRefused(accepted=[])
+        async for piece in unpacked(
+            encoding, plain, self.route_handler.resolve_request_max_body_size() or BODY_MAX
+        ):
+            yield piece
 
     async def json(self) -> Any:
         """The body's value; raises the errors of ``strict_json``."""
@@ -54,8 +73,11 @@ def create_app(
     `handlers` and `jobs` replace those of the program; `on_ready` is called once everything is open.
     ``app.state.runtime`` is the ``Runtime``.
     """
-    runtime = Runtime(settings)
+    runtime, scopes = Runtime(settings), Scopes()
     describe(runtime.metrics, runtime)
+    runtime.metrics.gauge(
+        "wangge_large_scopes", "People whose places hold more than a phone carries well.", scopes.figures
+    )
 
     @asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
@@ -67,6 +89,11 @@ def create_app(
             scheduler = schedule.start(runtime, schedule.all_jobs() if jobs is None else jobs)
             held.callback(scheduler.shutdown, wait=False)
             app.state.scheduler = scheduler
+            if settings.postgres:
+                others = Others(app, runtime)
+                others.start()
+                held.callback(others.stop)
+                describe_others(runtime.metrics, others.listener)
             if on_ready is not None:
                 on_ready(runtime)
             yield
@@ -77,18 +104,11 @@ def create_app(
         lifespan=lifespan,
         guards=[require_access],
         dependencies={"caller": Provide(provide_caller)},
-        middleware=[make_shield(settings, runtime.metrics)],
+        middleware=[make_shield(settings, runtime.metrics), make_packing()],
         before_send=[make_before_send(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=BODY_MAX,
-        compression_config=CompressionConfig(
-            backend="gzip",
-            minimum_size=1024,
-            gzip_compress_level=6,
-            exclude=["^/sync/v1/stream", "^/files/"],
-            exclude_opt_key="packed",  # routes whose answers are compressed already
-        ),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER])
         if settings.cors_origins
         else None,
@@ -104,6 +124,8 @@ def create_app(
                 "phantoms": Phantoms(),
                 "tries": Tries(),
                 "address_limit": AddressLimit(),
+                "scopes": scopes,
+                "admission": Admission(settings, runtime.metrics),
                 "pages": read_pages(PAGES_FOLDER),
             }
         ),
@@ -135,6 +157,15 @@ def describe(metrics: Metrics, runtime: Runtime) -> None:
         "The district's logical clock.",
         lambda: [((("district", code),), open_.head.seq) for code, open_ in list(runtime.districts.items())],
     )
+    metrics.describe("wangge_reads_ended_total", "Reads that lasted too long and were ended.")
+    metrics.gauge(
+        "wangge_log_bytes",
+        "Size of SQLite's write-ahead log.",
+        lambda: [
+            ((("district", code),), open_.store.log_bytes())
+            for code, open_ in list(runtime.districts.items())
+        ],
+    )
     metrics.gauge(
         "wangge_writes_waiting",
         "Works in the queue of the district's writer.",
@@ -148,4 +179,17 @@ def describe(metrics: Metrics, runtime: Runtime) -> None:
         lambda: [
             ((("district", code),), open_.writer.commits) for code, open_ in list(runtime.districts.items())
         ],
+    )
+
+
+def describe_others(metrics: Metrics, listener: Listener) -> None:
+    """The figures of what is heard of other processes."""
+    metrics.gauge(
+        "wangge_listening",
+        "Whether other processes are heard at once (1), or their heads are looked at every few seconds (0).",
+        lambda: [((), float(listener.listening))],
+    )
+    metrics.gauge("wangge_words_heard", "Words of processes since the start.", lambda: [((), listener.words)])
+    metrics.gauge(
+        "wangge_listener_losses", "How often the line to them was lost.", lambda: [((), listener.losses)]
     )

@@ -43,7 +43,12 @@ def call(settings: Settings, command: str, **args: Any) -> Any:
         try:
             # a district that cannot be read is what `verify` is asked about
             with database.lock(), opened(settings, whatever_can_be=command == "verify") as runtime:
-                return run_command(runtime, command, args, f"cli:{os_user()}")
+                try:
+                    return run_command(runtime, command, args, f"cli:{os_user()}")
+                finally:
+                    if runtime.herald is not None and command.startswith("users_"):
+                        for code in runtime.districts:
+                            runtime.herald.sessions(code)
         except DatabaseBusy:
             url = database.holder_url()
             if url is None:

@@ -32,6 +32,7 @@ from sync.administration import (
     import_units,
     load_calendar,
     load_ruleset,
+    put_settings,
 )
 from sync.cases.calendars import parse_calendar
 from sync.cases.rules_lint import lint
@@ -41,6 +42,7 @@ from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
 from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
 from sync.reassign import RUNNING, hand_over_unit, hand_over_worker, progress
+from sync.scope import POLICIES, POLICY
 from sync.store import Reader, Row, Tx
 
 _PIECES_A_STEP = 10
@@ -187,6 +189,13 @@ def users_revoke(
     if not ended:
         raise NotFound(f"{username} has no such role.")
     return ended
+
+
+def users_scope_policy(runtime: Runtime, actor: str, *, policy: str, district: str | None = None) -> None:
+    """What happens to whoever has more in his places than a phone carries: `warn`, or `refuse` to grant more."""
+    if policy not in POLICIES:
+        raise BadRequest("The policy is warn or refuse.")
+    the_district(runtime, district).writer.submit_blocking(put_settings({POLICY: policy}), actor=actor)
 
 
 def users_state(
@@ -536,6 +545,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         users_passwd,
         users_revoke,
         users_revoke_device,
+        users_scope_policy,
         users_state,
         verify,
     )

@@ -52,6 +52,7 @@ class District:
         # The writer sees configurations that are not committed yet; nobody else may.
         self._writer_configs = ConfigCache(entry.code)
         self.head = Head(0, 1, 1, 0)
+        self._head_lock = threading.Lock()
         self.writer = Writer(store, self.context, name=f"writer-{entry.code}")
         self.writer.listen(self._on_commit)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix=f"reader-{entry.code}")
@@ -89,8 +90,17 @@ class District:
 
     def read_blocking(self, question: Callable[[Reader], T]) -> T:
         """``read`` for threads."""
-        with self.store.read() as reader:
+        with self.store.read(bounded=True) as reader:
             return question(reader)
 
     def _on_commit(self, head: Head) -> None:
-        self.head = head
+        self.saw(head)
+
+    def saw(self, head: Head) -> bool:
+        """Take in where the district stands; False when that is known, or older than what is."""
+        with self._head_lock:
+            known = self.head
+            if (head.epoch, head.seq, head.config) <= (known.epoch, known.seq, known.config):
+                return False
+            self.head = head
+            return True

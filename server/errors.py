@@ -6,6 +6,7 @@ of an unexpected error. Every code of the program is found by ``all_codes``, fro
 
 import http
 import logging
+import secrets
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -18,6 +19,8 @@ from msgspec import Struct
 from sync.errors import SyncError
 
 PROBLEM_JSON = "application/problem+json"
+_WAITING = frozenset({http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE})
+_WAIT_SECONDS = 2
 _log = logging.getLogger("wangge.errors")
 
 
@@ -49,6 +52,10 @@ TEXTS: dict[str, CodeText] = {
     "credentials_refused": CodeText(401, "用户名或密码不正确", "The username or the password is wrong."),
     "district_required": CodeText(400, "请选择辖区", "This server has several districts: name one."),
     "forbidden": CodeText(403, "您没有权限进行此操作", "Your role does not allow this."),
+    "encoding_broken": CodeText(400, "压缩的内容无法解开", "The compressed body cannot be unpacked."),
+    "encoding_refused": CodeText(
+        415, "不支持这种压缩方式", "The body is compressed in a way that this address does not take."
+    ),
     "foreign_checkpoint": CodeText(
         409, "同步位置属于其他用户或辖区", "The checkpoint belongs to another user or district."
     ),
@@ -78,6 +85,11 @@ TEXTS: dict[str, CodeText] = {
     ),
     "store_unavailable": CodeText(
         503, "系统繁忙，请稍后再试", "The database cannot take this now; nothing was stored."
+    ),
+    "sync_waits": CodeText(
+        503,
+        "正在同步的手机较多，请稍候，将自动重试",
+        "Many phones synchronise now; it is not this one's turn yet.",
     ),
     "ticket_refused": CodeText(401, "连接凭据已失效", "The ticket is unknown, used or expired."),
     "token_refused": CodeText(401, "登录凭据无效", "The access token is missing, expired or not ours."),
@@ -207,13 +219,26 @@ def _phrase(status: int) -> str:
 def problem_of(error: SyncError) -> Response[bytes]:
     """The problem document of one of our own errors."""
     headers = {}
-    if "retry_after" in error.extra:
-        headers["Retry-After"] = str(error.extra["retry_after"])
-    elif error.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "2"
+    extra = error.extra
+    if "retry_after" in extra or error.status in _WAITING:
+        extra = {**extra, "retry_after": _spread(error)}
+        headers["Retry-After"] = str(extra["retry_after"])
+    if "accepted" in error.extra:  # RFC 9110, 15.5.16: what would have been taken
+        headers["Accept-Encoding"] = ", ".join(error.extra["accepted"]) or "identity"
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(error.code, error.status, detail=error.detail, extra=error.extra, headers=headers)
+    return problem(error.code, error.status, detail=error.detail, extra=extra, headers=headers)
+
+
+def _spread(error: SyncError) -> int:
+    """FL6: how many seconds to wait, by chance up to half as long again, so that not all come back at once.
+
+    The wait after wrong passwords is one person's, and told as it is.
+    """
+    seconds = int(error.extra.get("retry_after", _WAIT_SECONDS))
+    if isinstance(error, AccountLocked):
+        return seconds
+    return seconds + secrets.randbelow(seconds // 2 + 2)
 
 
 def _on_sync_error(_: Request[Any, Any, Any], error: SyncError) -> Response[bytes]:
@@ -238,6 +263,8 @@ def _on_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Respo
         for name, value in (error.headers or {}).items()
         if name.lower() in {"allow", "retry-after"}
     }
+    if error.status_code in _WAITING and not any(name.lower() == "retry-after" for name in kept):
+        kept["Retry-After"] = str(_WAIT_SECONDS + secrets.randbelow(_WAIT_SECONDS))
     if error.status_code == http.HTTPStatus.UNAUTHORIZED:
         kept["WWW-Authenticate"] = "Bearer"
     return problem(code, error.status_code, headers=kept)

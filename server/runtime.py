@@ -10,6 +10,7 @@ from typing import Any, Final
 from server.clocks import DomainClock, wall_ms
 from server.database import BadDistrict, Database, DistrictEntry, check_code
 from server.districts import District
+from server.heralds import Herald
 from server.keys import DistrictKeys, KeyFileError, SystemChance, TokenKey, create_key_file
 from server.metrics import Metrics
 from server.migrations.run import SchemaMismatch
@@ -41,6 +42,7 @@ class Runtime:
         self.chance = SystemChance()
         self.metrics = Metrics()
         self.hub = Hub()
+        self.herald = Herald(settings.libpq_url) if settings.postgres else None
         self.token_key: TokenKey | None = None
         self.districts: dict[str, District] = {}
         self.unreadable: dict[
@@ -87,6 +89,9 @@ class Runtime:
         )
         if self.on_failed is not None:
             district.writer.on_failed = self.on_failed
+        herald = self.herald
+        if herald is not None:
+            district.writer.listen(lambda head: herald.head(code, head.epoch, head.seq, head.config))
         with self._lock:
             self.districts[code] = district
         return district
@@ -97,6 +102,8 @@ class Runtime:
         for district in list(self.districts.values()):
             district.close()
         self.districts.clear()
+        if self.herald is not None:
+            self.herald.close()
         self.is_open = False
         self.database.close()
 

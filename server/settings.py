@@ -20,6 +20,7 @@ _HOUR_S = 3600
 Purpose = Literal["serve", "demo", "test"]
 Kind = Literal["real", "demo", "test"]  # of a district
 _LISTS = frozenset({"trusted_proxies", "allowed_hosts", "cors_origins"})
+_NUMBERS = frozenset({"device_requests", "device_rows", "device_bytes", "first_plans"})
 _FLAGS = frozenset({"debug", "behind_tls_proxy"})
 _DEFAULT_SECRETS = frozenset(
     {"changeme", "secret", "password", "default", "metrics", "token", "test", "wangge"}
@@ -47,6 +48,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics_token: str = ""
     clock_file: str = ""
     poke_window_s: int = 60  # phones hear of a mass re-assignment at instants drawn over so many seconds
+    device_requests: int = 6_000  # of sync, a minute and device; 0: no bound
+    device_rows: int = 120_000  # pushed and pulled, a minute and device; 0: no bound
+    device_bytes: int = 512 * 1024 * 1024  # the same in bytes before compression; 0: no bound
+    first_plans: int = 32  # phones at once that get everything for the first time; 0: no bound
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     debug: bool = False
     purpose: Purpose = "serve"  # set by the command, never from outside
@@ -132,6 +137,10 @@ def _from_text(name: str, raw: str) -> Any:
         if lowered not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
             raise BadSettings(f"{PREFIX}{name.upper()} must be true or false, not {raw!r}.")
         return lowered in {"1", "true", "yes", "on"}
+    if name in _NUMBERS:
+        if not re.fullmatch(r"\d{1,12}", raw.strip()):
+            raise BadSettings(f"{PREFIX}{name.upper()} must be a whole number, 0 for no bound.")
+        return int(raw)
     if name == "port":
         if not re.fullmatch(r"\d{1,5}", raw.strip()):
             raise BadSettings(f"{PREFIX}PORT must be a number, not {raw!r}.")
@@ -162,6 +171,11 @@ def _network_refusals(settings: Settings) -> list[str]:
         found.append(f"WANGGE_PORT {settings.port} is no port.")
     if not 0 <= settings.poke_window_s <= _HOUR_S:
         found.append("WANGGE_POKE_WINDOW_S must be a number of seconds, at most an hour.")
+    found += [
+        f"{PREFIX}{name.upper()} must not be negative."
+        for name in sorted(_NUMBERS)
+        if getattr(settings, name) < 0
+    ]
     if any("*" in host for host in settings.allowed_hosts):
         found.append("WANGGE_ALLOWED_HOSTS holds a wildcard: name the hosts the server answers to.")
     if any("*" in origin for origin in settings.cors_origins):

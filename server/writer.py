@@ -108,15 +108,17 @@ class Writer:
         self._thread.join(timeout)
         self._beside.shutdown(wait=False)
 
-    async def submit(self, work: Work[T], *, actor: str = "system", unhurried: bool = False) -> T:
+    async def submit(
+        self, work: Work[T], *, actor: str = "system", unhurried: bool = False, always: bool = False
+    ) -> T:
         """What `work` returns, once it is committed; raises what it raises, or ``StoreUnavailable`` when too many wait.
 
-        If the caller goes away meanwhile the work is committed all the same. Of `unhurried` works phones hear over a
-        while, not all at once.
+        `always`: however many wait (FL8). Of `unhurried` works phones hear over a while, not all at once. If the caller
+        goes away meanwhile the work is committed all the same.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(work, actor, loop, done, unhurried=unhurried))
+        self._put(_Job(work, actor, loop, done, unhurried=unhurried), always=always)
         return await done
 
     def submit_blocking(self, work: Work[T], *, actor: str = "system", unhurried: bool = False) -> T:
@@ -135,11 +137,11 @@ class Writer:
         self._put(job)
         return done.result()
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: _Job, *, always: bool = False) -> None:
         with self._gate:
             if not self._open:
                 raise StoreUnavailable("The server is stopping; nothing was stored.", retry_after=5)
-            if self._queue.qsize() >= self._max_waiting:
+            if self._queue.qsize() >= self._max_waiting and not always:
                 raise StoreUnavailable("Too many writes are waiting; nothing was stored.", retry_after=5)
             self._queue.put(job)
 

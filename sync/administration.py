@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from geo.cells import NAME_MAX, is_code, is_name
+from sync import scope
 from sync.batch import Batch
 from sync.cases.calendars import CalendarError, parse_calendar
 from sync.cases.catalogue import ROLES, UNIT_TYPES
@@ -133,6 +134,7 @@ def grant_role(
         }
         pk = tx.add("grant_role", row)
         tx.raise_config()
+        scope.refuse_growth(tx, context.configs.get(tx), account["pk"], role)
         batch.effects.append(f"grant:{pk}")
         if role in KEPT_FROM_STAFF_CASES:
             holds = context.configs.get(tx).holds(account["pk"])

@@ -1,6 +1,6 @@
 """What a phone and the server tell each other at each contact."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,8 @@ def answer(
     wall: int,
     monotonic: int,
     words: Mapping[str, str],
+    encodings: Sequence[str] = (),
+    scope: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The server's half. `told.cursors` maps collections to the `s` of their checkpoints."""
     head = reader.head()
@@ -61,11 +63,12 @@ def answer(
             "push_bytes": BYTES_MAX,
             "row_bytes": ROW_BYTES_MAX,
             "pull_limit": LIMIT_MAX,
+            "encodings": list(encodings),  # FL4: in which a push may come
         },
         "minimum": {"protocol": PROTOCOL},
         "catalogue": dict(words),
         "generation": config.generation,
-    }
+    } | ({} if scope is None else {"scope": dict(scope)})
 
 
 def remember(device_pk: int, told: Mapping[str, Any]) -> Work[None]:

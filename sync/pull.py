@@ -5,14 +5,16 @@ the set of tags and the upper bound of the enumeration only, every candidate is 
 snapshot, so that nothing is sent that is no longer the reader's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection as Some, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from sync import content
+from sync.batch import STATUS_CODES
 from sync.cases import model
+from sync.cases.catalogue import OPEN_STATUSES
 from sync.config import Config
 from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
 from sync.store import Reader
@@ -20,13 +22,15 @@ from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
 from sync.visibility import FOLLOWERS, NO_PAST, OTHER_PARENTS, Relation, Viewer, pasts, seen_now
 
 LIMIT_MAX = 1000
-PAGE_BYTES = 512 * 1024
+PAGE_BYTES = 256 * 1024  # FL1
+HINT_BYTES = (16 * 1024, 1024 * 1024)  # what a phone may ask for instead
 PAGE_DOCS = 1000
 BATCH = 128  # candidates looked at in one go
 OVERLAP_MS = 120_000  # longer than a push answer can still be under way (proxy and client time-outs)
 _KEYS = ("e", "d", "u", "s", "h", "k", "l", "r", "b", "t")
 _PHASES = 4
 _KINDS = 4
+_OPEN = frozenset(number for number, code in enumerate(STATUS_CODES) if code in OPEN_STATUSES - {"settled"})
 
 
 class Caller(Struct, frozen=True):
@@ -121,7 +125,8 @@ class _Plan:
             tag for tag in window if s == 0 or any(s < x.v_from <= h or s < x.v_to <= h for x in held[tag])
         }
         self.held = sorted(window)
-        self.changed = sorted(changed)
+        self.lost = sorted(changed - self.now)
+        self.gained = sorted(changed & self.now)
         self.rest = sorted(self.now - changed)
 
     def _upto(self, tag: tuple[int, int]) -> int | None:
@@ -131,7 +136,16 @@ class _Plan:
     def candidates(self, phase: int, after: _Key) -> Iterator[list[tuple[_Key, list[Doc]]]]:
         """Batches of candidates of one phase, in key order after `after`; what shares a key is decided together."""
         if phase == 0:
-            yield from self._in_tags(self.changed, 0, after, bounded=False)
+            # FL2: what goes comes first, then open cases, then the others. A case that changes its status meanwhile
+            # has a number above h: the next plan meets it.
+            yield from self._in_tags(self.lost, 0, after, bounded=False)
+            if self._collection == Collection.cases:
+                yield from self._in_tags(self.gained, 0, after, bounded=False, part=1, statuses=_OPEN)
+                yield from self._in_tags(
+                    self.gained, 0, after, bounded=False, part=2, statuses=_OPEN, others=True
+                )
+            else:
+                yield from self._in_tags(self.gained, 0, after, bounded=False, part=1)
         elif phase == 1:
             yield from self._left(after)
         elif phase == 2:
@@ -140,20 +154,43 @@ class _Plan:
             yield from self._in_tags(self.rest, self._s, after, bounded=True)
 
     def _in_tags(
-        self, tags: Sequence[tuple[int, int]], over: int, after: _Key, *, bounded: bool
+        self,
+        tags: Sequence[tuple[int, int]],
+        over: int,
+        after: _Key,
+        *,
+        bounded: bool,
+        part: int = 0,
+        statuses: Some[int] = (),
+        others: bool = False,
     ) -> Iterator[list[tuple[_Key, list[Doc]]]]:
+        """Documents in `tags`; `part` is which of several walks of one phase this is.
+
+        What lies in two tags of a walk up to h has not changed since h: the walk has met it in the first of them.
+        """
+        walked = frozenset(tags) if part or bounded else frozenset()
         for kind, upto, group in self._groups(tags, bounded=bounded):
-            if (kind, group[-1]) < after[:2]:
+            rank = part * _KINDS + kind
+            if (rank, group[-1]) < after[:2]:
                 continue
-            key = after[1:] if after[0] == kind and after[1] >= group[0] else None
+            key = after[1:] if after[0] == rank and after[1] >= group[0] else None
             while True:
                 found = self._reader.tagged(
-                    self._collection, kind, group, seq_over=over, seq_upto=upto, after=key, limit=BATCH
+                    self._collection,
+                    kind,
+                    group,
+                    seq_over=over,
+                    seq_upto=upto,
+                    after=key,
+                    limit=BATCH,
+                    statuses=statuses,
+                    others=others,
                 )
                 batch: list[tuple[_Key, list[Doc]]] = []
                 for doc in found:
                     key = (_tag(doc, kind), doc.seq, doc.pk)
-                    batch.append(((kind, *key), [doc]))
+                    met = any((other, tag) in walked for other, tag in enumerate(_tags(doc)[:kind]))
+                    batch.append(((rank, *key), [] if met else [doc]))
                 if batch:
                     yield batch
                 if len(found) < BATCH:
@@ -235,8 +272,13 @@ class _Plan:
                 yield [((order, 0, 0, pk), [d for d in docs.get(pk, ()) if d.seq > over]) for pk in part]
 
 
+def _tags(doc: Doc) -> tuple[int | None, ...]:
+    """Where a document lies, by kind of place; 0 is a tag like any other."""
+    return doc.cell, doc.duty, doc.person, doc.author
+
+
 def _tag(doc: Doc, kind: int) -> int:
-    return (doc.cell, doc.duty, doc.person, doc.author)[kind] or 0
+    return _tags(doc)[kind] or 0
 
 
 _NOTHING_OPEN: dict[int, bytes] = {}
@@ -275,14 +317,16 @@ def pull(
     *,
     keys: Keys,
     now: int,
+    page_bytes: Any = None,
 ) -> Page:
     """One page for this caller; see the module's head.
 
-    `checkpoint` and `limit` are as they came; raises ``BadCheckpoint``, ``ForeignCheckpoint`` or ``BadLimit``.
-    `now` (ms) is monotone server time, for the overlap of pushes only.
+    `checkpoint`, `limit` and `page_bytes` (FL1) are as they came; raises ``BadCheckpoint``, ``ForeignCheckpoint`` or
+    ``BadLimit``. `now` (ms) is monotone server time, for the overlap of pushes only.
     """
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
         raise BadLimit
+    size = _size(page_bytes)
     head = reader.head()
     n = head.seq
     point = read_checkpoint(
@@ -290,7 +334,7 @@ def pull(
     )
     namings = reader.namings(users=[caller.user_pk]) if collection in FOLLOWERS | {Collection.cases} else []
     viewer = Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
-    work = _Work(reader, viewer, collection, n, Sender(collection, keys), limit)
+    work = _Work(reader, viewer, collection, n, Sender(collection, keys), limit, size)
     while True:
         if point.h is None:
             # PL3: a push may have been answered behind an earlier page; look back once it can no longer arrive.
@@ -313,7 +357,7 @@ def pull(
         point.t = now
     body = (
         b'{"documents":['
-        + b",".join(work.page.values())
+        + b",".join(work.in_order())
         + b'],"checkpoint":'
         + msgspec.json.encode(point)
         + b"}"
@@ -321,11 +365,20 @@ def pull(
     return Page(body, len(work.page), point)
 
 
+def _size(asked: Any) -> int:
+    """FL1: how many bytes a page may have; a wish out of bounds is taken to the nearest bound."""
+    if asked is None:
+        return PAGE_BYTES
+    if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
+        raise BadLimit("`bytes` must be a whole number above 0.")
+    return max(HINT_BYTES[0], min(asked, HINT_BYTES[1]))
+
+
 class _Work:
     """The page under way."""
 
     def __init__(
-        self, reader: Reader, viewer: Viewer, collection: int, n: int, sender: Sender, limit: int
+        self, reader: Reader, viewer: Viewer, collection: int, n: int, sender: Sender, limit: int, size: int
     ) -> None:
         self._reader = reader
         self._viewer = viewer
@@ -333,13 +386,19 @@ class _Work:
         self._n = n
         self._sender = sender
         self._limit = limit
+        self._size = size
         self._bytes = 0
+        self._rank: dict[int, int] = {}
         self.page: dict[int, bytes] = {}
+
+    def in_order(self) -> list[bytes]:
+        """FL2: the documents of the page, tombstones first, then open cases."""
+        return [self.page[pk] for pk in sorted(self.page, key=self._rank.__getitem__)]
 
     def _full(self) -> bool:
         # PL12: with a limit of 1 the server sizes the page, else it holds at least so many or everything due.
         if self._limit == 1:
-            return bool(self.page) and (self._bytes >= PAGE_BYTES or len(self.page) >= PAGE_DOCS)
+            return bool(self.page) and (self._bytes >= self._size or len(self.page) >= PAGE_DOCS)
         return len(self.page) >= self._limit
 
     def run(self, point: Checkpoint) -> bool:
@@ -369,16 +428,17 @@ class _Work:
     def _decide(self, doc: Doc, past: dict[int, Any], s: int, low: int) -> None:
         # PL4: by what is visible at the head of this snapshot, and by what was on the way to it.
         if doc.seq > s and (seen := seen_now(self._viewer, doc, self._n)) != Level.none:
-            self._put(doc.pk, self._sender.document(doc, seen))
+            self._put(doc, self._sender.document(doc, seen))
             return
         relation = Relation(self._viewer, doc, past.get(doc.pk, NO_PAST))
         level = relation.level(self._n)
         if level != Level.none:
             if doc.seq > s or not relation.constant(s, self._n):
-                self._put(doc.pk, self._sender.document(doc, level))
+                self._put(doc, self._sender.document(doc, level))
         elif relation.ever(low, self._n):
-            self._put(doc.pk, self._sender.tombstone(doc.id))
+            self._put(doc, self._sender.tombstone(doc.id), rank=0)
 
-    def _put(self, pk: int, body: bytes) -> None:
-        self._bytes += len(body) - len(self.page.get(pk, b""))
-        self.page[pk] = body
+    def _put(self, doc: Doc, body: bytes, *, rank: int | None = None) -> None:
+        self._bytes += len(body) - len(self.page.get(doc.pk, b""))
+        self.page[doc.pk] = body
+        self._rank[doc.pk] = (1 if doc.status in _OPEN else 2) if rank is None else rank

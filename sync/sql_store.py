@@ -7,7 +7,7 @@ column names of ``tables`` only.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection as Some, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -47,6 +47,7 @@ _PRAGMAS = (
 )
 _WITH_CONTENT = ("document", "change", "ledger", "quarantine", "case_clocks")
 _PROBE_OVER = 8  # more tags than this are probed together first
+_STREAM_FROM = 8  # rows from which a stream costs less than a statement a row
 _IN_MAX = 500  # names in one IN list; longer lists are asked in pieces
 _OPERATORS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "like": "like"}
 _TABLES: dict[str, Table] = dict(DistrictRow.metadata.tables)
@@ -111,11 +112,36 @@ def postgres_engine(url: str, schema: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _look_into_schema(connection: Connection) -> None:
-        connection.exec_driver_sql(f"set local search_path to {schema}")
-        connection.exec_driver_sql("set local statement_timeout to 30000")
-        connection.exec_driver_sql("set local idle_in_transaction_session_timeout to 60000")
+        for statement in _local(schema):
+            connection.exec_driver_sql(statement)
 
     return engine
+
+
+def _local(schema: str) -> tuple[str, ...]:
+    """What holds for one transaction: the schema it looks into, and how long it may take."""
+    return (
+        f"set local search_path to {schema}",
+        "set local statement_timeout to 30000",
+        "set local idle_in_transaction_session_timeout to 60000",
+    )
+
+
+@contextmanager
+def _begun(engine: Engine, *statements: str) -> Generator[Any, None, None]:
+    """A driver's connection to PostgreSQL in a transaction that was begun in one round trip; the caller commits."""
+    with _lent(engine) as driver:
+        driver.autocommit = True  # what follows begins and ends the transaction in so many words
+        try:
+            driver.execute("; ".join(statements))
+            yield driver
+        except BaseException:  # an interrupt too must not leave the transaction open
+            if not driver.closed:
+                driver.rollback()
+            raise
+        finally:
+            if not driver.closed:
+                driver.autocommit = False
 
 
 _DATABASE = (exc.DatabaseError, pysqlite3.DatabaseError)
@@ -180,12 +206,16 @@ class SqlStore:
         self.name = name or schema or "The database"
         self.postgres = engine.dialect.name == "postgresql"
         self.failed = False
+        self._reads: dict[SqlReader, int] = {}  # under way, and how many rounds of looking each has outlived
+        self._path: Path | None = None
 
     @classmethod
     def sqlite(cls, path: Path) -> "SqlStore":
         """The store in the SQLite file `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(sqlite_engine(path), reader=sqlite_engine(path, readonly=True), name=path.name)
+        made = cls(sqlite_engine(path), reader=sqlite_engine(path, readonly=True), name=path.name)
+        made._path = path  # its own
+        return made
 
     @classmethod
     def postgresql(cls, url: str, schema: str) -> "SqlStore":
@@ -202,22 +232,24 @@ class SqlStore:
         self.write(open_clock)
 
     @contextmanager
-    def read(self) -> Generator["SqlReader", None, None]:
-        """One snapshot."""
+    def read(self, *, bounded: bool = False) -> Generator["SqlReader", None, None]:
+        """One snapshot; a `bounded` one is ended by ``end_long_reads`` when it lasts."""
         try:
             if self.postgres:
-                with self.reader.connect() as connection:
-                    connection = connection.execution_options(  # noqa: PLW2901
-                        isolation_level="REPEATABLE READ", postgresql_readonly=True
-                    )
-                    with connection.begin():
-                        yield SqlReader(connection.connection.driver_connection, postgres=True)
+                begin = "begin isolation level repeatable read read only"
+                with _begun(self.reader, begin, *_local(self.schema or "")) as driver:
+                    yield SqlReader(driver, postgres=True)
+                    driver.execute("commit")
             else:
                 with _lent(self.reader) as driver:
                     driver.execute("begin")
+                    reader = SqlReader(driver, postgres=False)
+                    if bounded:
+                        self._reads[reader] = 0
                     try:
-                        yield SqlReader(driver, postgres=False)
+                        yield reader
                     finally:
+                        self._reads.pop(reader, None)
                         driver.execute("rollback")
         except _UNAVAILABLE as error:
             raise StoreUnavailable from error
@@ -243,9 +275,15 @@ class SqlStore:
             raise StoreFailed
         try:
             if self.postgres:
-                with self.engine.connect() as connection, connection.begin():
-                    connection.exec_driver_sql("select seq from clock where id = 1 for update")
-                    return work(SqlTx(connection.connection.driver_connection, postgres=True))
+                lock = "select seq from clock where id = 1 for update"
+                with _begun(self.engine, "begin", *_local(self.schema or ""), lock) as driver:
+                    result = work(SqlTx(driver, postgres=True))
+                    # PostgreSQL answers the commit of a transaction in which something failed by a rollback, kindly.
+                    if driver.execute("commit").statusmessage != "COMMIT":
+                        raise StoreUnavailable(
+                            "A statement failed within the transaction; nothing was stored."
+                        )
+                    return result
             with _lent(self.engine) as driver:
                 driver.execute("begin immediate")
                 try:
@@ -282,6 +320,50 @@ class SqlStore:
                 return int(driver.execute("pragma wal_checkpoint(truncate)").fetchone()[0]) == 0
         except _UNAVAILABLE as error:
             raise StoreUnavailable from error
+
+    def end_long_reads(self, rounds: int) -> int:
+        """Begin a round; reads that have outlived `rounds` of them fail at once or at their next question: how many.
+
+        A snapshot that stays open keeps SQLite's log from beginning anew, and the log grows with every commit. On
+        PostgreSQL the server itself ends what lasts.
+        """
+        ended = 0
+        for reader, outlived in list(self._reads.items()):
+            if reader in self._reads:
+                self._reads[reader] = outlived + 1
+            if outlived >= rounds:
+                reader.end()
+                ended += 1
+        return ended
+
+    def log_bytes(self) -> int:
+        """The size of SQLite's write-ahead log; 0 on PostgreSQL."""
+        log = None if self._path is None else self._path.with_name(f"{self._path.name}-wal")
+        try:
+            return 0 if log is None else log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def shorten_log(self) -> bool:
+        """Write the log into the file and cut it; False where somebody still reads what it holds.
+
+        Raises ``StoreFailed`` like ``write``: a sync that failed here is as bad as one of a commit.
+        """
+        if self.failed:
+            raise StoreFailed
+        try:
+            with _lent(self.engine) as driver:
+                driver.execute("pragma busy_timeout=200")  # commits wait meanwhile
+                try:
+                    busy = driver.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+                finally:
+                    driver.execute("pragma busy_timeout=5000")
+        except _UNAVAILABLE as error:
+            if _is_failing_disk(error):
+                self.failed = True
+                raise StoreFailed from error
+            raise StoreUnavailable from error
+        return not busy
 
     def close(self) -> None:
         """Give back every connection."""
@@ -339,8 +421,16 @@ class SqlReader:
         """Ask through `driver`, a connection of the driver inside a transaction."""
         self._driver = driver
         self._postgres = postgres
+        self._ended = False
+
+    def end(self) -> None:
+        """Whatever is asked, or will be, fails; from any thread."""
+        self._ended = True
+        self._driver.interrupt()
 
     def _rows(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        if self._ended:
+            raise exc.OperationalError(sql, None, TimeoutError("the read has lasted too long"))
         if self._postgres:
             sql = sql.replace("?", "%s")
         try:
@@ -437,10 +527,15 @@ class SqlReader:
         seq_upto: int | None,
         after: tuple[int, int, int] | None,
         limit: int,
+        statuses: Some[int] = (),
+        others: bool = False,
     ) -> list[Doc]:
         column = _TAG_COLUMN[kind]
         extra = " and author_since is not null" if kind == 3 else ""  # Place.author
         extra += f" and {column} is not null" if kind in {1, 2} else ""
+        if statuses:  # in the text: there are two lists of them in all
+            listed = f"in ({', '.join(str(int(number)) for number in sorted(statuses))})"
+            extra += f" and (status is null or status not {listed})" if others else f" and status {listed}"
         upto = " and seq <= ?" if seq_upto is not None else ""
         found: list[Doc] = []
         if after is not None:
@@ -470,6 +565,25 @@ class SqlReader:
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    def count_tagged(self, kind: int, tags: Sequence[int], *, but_in: Sequence[int], most: int) -> int:
+        column, count = _TAG_COLUMN[kind], 0
+        extra = " and author_since is not null" if kind == 3 else ""  # Place.author
+        extra += f" and {column} is not null" if kind in {1, 2} else ""
+        if but_in:
+            extra += f" and (cell is null or cell not in ({', '.join(map(str, map(int, but_in)))}))"
+        # The collection stands in the text, as in `recent`; one range of the index for each tag.
+        for collection in range(7):
+            for start in range(0, len(tags), _IN_MAX):
+                part = tags[start : start + _IN_MAX]
+                if count < most:
+                    rows = self._rows(
+                        f"select count(*) from (select 1 from document where collection = {collection} "  # noqa: S608
+                        f"and {column} in ({', '.join('?' * len(part))}){extra} limit {int(most - count)}) as found",
+                        part,
+                    )
+                    count += int(rows[0][0])
+        return count
 
     def recent(
         self,
@@ -683,6 +797,21 @@ class SqlTx(SqlReader):
         except _DRIVER_ERRORS as error:
             raise _told(error, sql) from error
 
+    def _add_many(self, table: str, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+        """Add rows of `names`; many of them on PostgreSQL in one stream, which asks the server once for all."""
+        columns = ", ".join(f'"{name}"' for name in names)
+        if not self._postgres or len(rows) < _STREAM_FROM:
+            marks = ", ".join("?" * len(names))
+            self._run_many(f'insert into "{table}" ({columns}) values ({marks})', rows)  # noqa: S608
+            return
+        sql = f'copy "{table}" ({columns}) from stdin'
+        try:
+            with self._driver.cursor().copy(sql) as stream:
+                for row in rows:
+                    stream.write_row(row)
+        except _DRIVER_ERRORS as error:
+            raise _told(error, sql) from error
+
     def number(self) -> int:
         return int(self._rows("update clock set seq = seq + 1 where id = 1 returning seq", ())[0][0])
 
@@ -706,10 +835,8 @@ class SqlTx(SqlReader):
             return
         names = list(listed[0])
         _columns(table, names)
-        columns = ", ".join(f'"{name}"' for name in names)
-        sql = f'insert into "{table}" ({columns}) values ({", ".join("?" * len(names))})'  # noqa: S608
         values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-        self._run_many(sql, [_bound(values(row)) for row in listed])
+        self._add_many(table, names, [_bound(values(row)) for row in listed])
 
     def add(self, table: str, row: Row) -> int:
         names = list(row)
@@ -737,6 +864,9 @@ class SqlTx(SqlReader):
         return self._run(f'update "{table}" set {changes}{condition}', [*values.values(), *keys])  # noqa: S608
 
     def insert_documents(self, docs: Sequence[Doc]) -> None:
+        if self._postgres and len(docs) >= _STREAM_FROM:
+            self._add_many("document", _DOC_COLUMNS, [astuple(doc) for doc in docs])
+            return
         plain = [doc for doc in docs if _is_plain(doc)]
         self._run_many(_INSERT_PLAIN, [_plain_row(doc) for doc in plain])
         if len(plain) < len(docs):

@@ -14,7 +14,7 @@ Rules every implementation keeps:
 Rows of the generic half are plain dicts named as in ``tables``; hot paths have methods of their own.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection as Some, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -63,8 +63,16 @@ class Reader(Protocol):
         seq_upto: int | None,
         after: tuple[int, int, int] | None,
         limit: int,
+        statuses: Some[int] = (),
+        others: bool = False,
     ) -> list[Doc]:
-        """Documents now in one of `tags` with ``seq_over < seq <= seq_upto``, in order (tag, seq, pk) after `after`."""
+        """Documents now in one of `tags` with ``seq_over < seq <= seq_upto``, in order (tag, seq, pk) after `after`.
+
+        With `statuses` (numbers) those that have one of them, or, with `others`, those that have none of them.
+        """
+
+    def count_tagged(self, kind: int, tags: Sequence[int], *, but_in: Sequence[int], most: int) -> int:
+        """Documents of any collection but cells in one of `tags` and in no cell of `but_in`; `most` ends the count."""
 
     def recent(
         self,

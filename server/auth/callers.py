@@ -95,7 +95,8 @@ class Callers:
                 await self._district.writer.submit(
                     lambda tx, _: tx.update(
                         "session", {"id": claims.session, "rotated_at": claims.rotation}, {"confirmed": True}
-                    )
+                    ),
+                    always=True,  # FL8: it stands before signing out, too
                 )
                 known = structs.replace(known, confirmed=True)
             with self._lock:

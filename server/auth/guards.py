@@ -59,7 +59,10 @@ def session_changed(connection: Connection, district: str, *, user_pk: int | Non
 
     `user_pk` is the one user whom it concerns, None everybody.
     """
-    callers, hub = callers_of(connection, district), runtime_of(connection).hub
+    runtime = runtime_of(connection)
+    callers, hub = callers_of(connection, district), runtime.hub
+    if runtime.herald is not None:
+        runtime.herald.sessions(district, user_pk)
     if user_pk is None:
         callers.forget_all()
         hub.poke(district, 0, ())

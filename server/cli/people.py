@@ -176,6 +176,17 @@ def users_close(username: str, reopen: bool, district: str | None, data: str | N
     click.echo(f"{username} is {'open' if reopen else 'closed'}.")
 
 
+@users.command(name="scope-policy")
+@click.argument("policy", type=click.Choice(["warn", "refuse"]))
+@district_option
+@data_option
+@reported
+def users_scope_policy(policy: str, district: str | None, data: str | None) -> None:
+    """Whether a worker whose cells hold 20,000 documents may be granted more (warn) or not (refuse)."""
+    call_district("users_scope_policy", data, policy=policy, district=district)
+    click.echo(f"Grants beyond what a phone carries: {policy}.")
+
+
 @users.command(name="revoke-device")
 @click.argument("username")
 @click.argument("device")

@@ -12,11 +12,12 @@ from importlib import import_module
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from msgspec import Struct
 
+from server.districts import District
 from server.runtime import Runtime
 from sync.errors import StoreUnavailable
 from sync.reassign import is_under_way
 
-MODULES: list[str] = ["server.jobs.escalate", "server.jobs.upkeep"]
+MODULES: list[str] = ["server.jobs.bounds", "server.jobs.escalate", "server.jobs.upkeep"]
 _log = logging.getLogger("wangge.jobs")
 
 
@@ -29,21 +30,24 @@ class Job(Struct, frozen=True):
 
 
 async def watch_heads(runtime: Runtime) -> None:
-    """Poke for what other processes have committed (PostgreSQL; on SQLite this process is the only writer)."""
+    """Poke for what other processes have committed (PostgreSQL; on SQLite this process is the only writer).
+
+    FL5: what is told between processes may go unheard; this finds it.
+    """
     if not runtime.database.postgres:
         return
-    for code, district in list(runtime.districts.items()):
-        head = await district.read(lambda reader: reader.head())
-        if (head.epoch, head.seq, head.config) != (
-            district.head.epoch,
-            district.head.seq,
-            district.head.config,
-        ):
-            district.head = head
-            if await district.read(is_under_way):  # what has changed is most of all what moves
-                runtime.hub.poke_spread(code, head.seq, runtime.settings.poke_window_s * 1000)
-            else:
-                runtime.hub.poke(code, head.seq)
+    for district in list(runtime.districts.values()):
+        await watch_head(runtime, district)
+
+
+async def watch_head(runtime: Runtime, district: District) -> None:
+    """Look at one district."""
+    head = await district.read(lambda reader: reader.head())
+    if district.saw(head):
+        if await district.read(is_under_way):  # what has changed is most of all what moves
+            runtime.hub.poke_spread(district.code, head.seq, runtime.settings.poke_window_s * 1000)
+        else:
+            runtime.hub.poke(district.code, head.seq)
 
 
 OWN = (Job("watch_heads", 3, watch_heads),)

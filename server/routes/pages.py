@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request, Response, get
 from msgspec import Struct
 
+from server.packing import chosen
 from sync.errors import NotFound
 
 PAGES = ("m", "console", "board")
@@ -79,7 +80,7 @@ def find_page(pages: dict[str, Page], path: str) -> Page | None:
 
 @get(
     ["/", "/{path:path}"],
-    opt={"access": "open", "packed": True},
+    opt={"access": "open"},
     include_in_schema=False,
     sync_to_thread=False,
 )
@@ -99,7 +100,7 @@ def page(request: Request[Any, Any, Any], path: str = "") -> Response[bytes]:
     }
     if request.headers.get("if-none-match") == found.etag:
         return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
-    if found.packed and "gzip" in request.headers.get("accept-encoding", ""):
+    if found.packed and chosen(request.headers.get("accept-encoding", ""), ("gzip",)):
         headers["Content-Encoding"] = "gzip"
         return Response(found.packed, headers=headers, media_type=found.media_type)
     return Response(found.content, headers=headers, media_type=found.media_type)

@@ -244,7 +244,9 @@ async def sign_out(request: HttpRequest, caller: Caller) -> None:
     """Sign out on this device."""
     district = runtime_of(request).district(caller.district)
     await district.writer.submit(
-        lambda tx, context: sessions.end_session(tx, context, caller.session), actor=f"user:{caller.user_id}"
+        lambda tx, context: sessions.end_session(tx, context, caller.session),
+        actor=f"user:{caller.user_id}",
+        always=True,
     )
     session_changed(request, caller.district, user_pk=caller.user_pk)
 

@@ -14,16 +14,19 @@ from litestar.enums import MediaType
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from server import strict_json
+from server.admission import Admission, Device
 from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
+from server.packing import ENCODINGS
 from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
-from sync.pull import OVERLAP_MS, Caller as Puller, pull
+from sync.pull import OVERLAP_MS, Caller as Puller, Page, pull
 from sync.push import push_work
 from sync.push_body import BYTES_MAX
+from sync.scope import PHONE_ROLES, Scope, refuses, tell_centre
 from sync.store import Reader
 from sync.values import Collection
 
@@ -72,15 +75,16 @@ def _json(body: bytes, status: int = 200) -> Response[bytes]:
 
 @post("/sync/v1/{collection:str}/pull", opt={"access": "user"}, status_code=200)
 async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
-    """`{checkpoint, limit}` → `{documents, checkpoint}`: one page of what this phone does not have yet."""
+    """`{checkpoint, limit, bytes?}` → `{documents, checkpoint}`: one page of what this phone does not have yet."""
     number = _collection(collection)
     asked = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
-    if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit"}:
-        raise BadRequest("正文应为 {checkpoint, limit}。")
+    if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit", "bytes"}:
+        raise BadRequest("正文应为 {checkpoint, limit, bytes}。")
     district = _district(request, caller)
+    admission, device = _admitted(request, caller)
 
-    def question(reader: Reader) -> bytes:
-        page = pull(
+    def question(reader: Reader) -> Page:
+        return pull(
             reader,
             district.config_of(reader),
             puller(reader, caller),
@@ -89,15 +93,30 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
             asked.get("limit", 1),
             keys=district.keys,
             now=wall_ms(),
+            page_bytes=asked.get("bytes"),
         )
-        return page.body
 
-    return _json(await district.read(question))
+    checkpoint = asked.get("checkpoint")
+    with admission.pull(device, number.name, checkpoint, district.writer.waiting, monotonic_ms()):
+        page = await district.read(question)
+    now = monotonic_ms()
+    admission.charge(device, now, page.count, len(page.body))
+    if page.checkpoint.s:
+        admission.first_plans.finished(device, number.name, now)
+    return _json(page.body)
+
+
+def _admitted(request: HttpRequest, caller: Caller) -> tuple[Admission, Device]:
+    """FL7: counts a request of the caller's device; raises ``TooManyRequests``."""
+    admission: Admission = request.app.state.admission
+    device = (caller.district, caller.device_pk)
+    admission.admit(device, monotonic_ms())
+    return admission, device
 
 
 @post(
     "/sync/v1/{collection:str}/push",
-    opt={"access": "user:late"},
+    opt={"access": "user:late", "packed_body": True},
     status_code=200,
     request_max_body_size=BYTES_MAX + 1,
 )
@@ -118,10 +137,12 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         marks={},
         late=caller.device_revoked,
     )
+    admission, device = _admitted(request, caller)
     try:
         body = await request.body()
     except RequestEntityTooLarge:
         raise BatchTooLarge from None  # the phone cuts its batch on this code and no other
+    admission.charge(device, monotonic_ms(), body.count(b'"newDocumentState"'), len(body))
     work = push_work(sender, number, body)
     answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
     runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
@@ -138,29 +159,39 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
         raise BadRequest("正文应为一个对象。")
     runtime = runtime_of(request)
     district = _district(request, caller)
+    _admitted(request, caller)
     version, digest = _catalogue_version()
+    scopes = request.app.state.scopes
 
-    def question(reader: Reader) -> dict[str, Any]:
-        return hello.answer(
+    def question(reader: Reader) -> tuple[dict[str, Any], Scope]:
+        config = district.config_of(reader)
+        scope: Scope = scopes.of(reader, config, caller.user_pk)
+        answer = hello.answer(
             reader,
-            district.config_of(reader),
+            config,
             puller(reader, caller),
             told,
             wall=wall_ms(),
             monotonic=monotonic_ms(),
             words={"version": version, "sha256": digest},
+            encodings=ENCODINGS,
+            scope=scope.told(refuse=refuses(config)),
         )
+        return answer, scope
 
-    answer = await district.read(question)
+    answer, scope = await district.read(question)
     with contextlib.suppress(StoreUnavailable):  # a full disk must not keep a phone from reading
         await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
+        if scope.state != "ok" and PHONE_ROLES & caller.roles:
+            await district.writer.submit(tell_centre(caller.user_pk, scope), actor="scope")
     return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
 
 
-@post("/sync/v1/{collection:str}/reconcile", opt={"access": "user"}, status_code=200)
+@post("/sync/v1/{collection:str}/reconcile", opt={"access": "user", "packed_body": True}, status_code=200)
 async def reconcile_ids(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
     """`{epoch, ids}` → `{gone: [...]}`: which of a phone's documents it may not hold; only after a restore."""
     number = _collection(collection)
+    _admitted(request, caller)
     asked = strict_json.parse(await request.body(), max_bytes=1 << 20)
     district = _district(request, caller)
 

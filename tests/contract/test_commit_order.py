@@ -1,15 +1,18 @@
 """A reader never passes a change that can still appear: sixteen writers that dawdle before their commit.
 
 The naive cursor, a sequence and `seq > last seen`, is the positive control: on the same database, with the
-same writers and the same reader, it loses rows. Nothing here waits for a clock: writers dawdle until the
-reader has read.
+same writers and the same reader, it loses rows. In one process nothing waits for a clock: writers dawdle until the
+reader has read. In several they sleep, and nothing depends on how long.
 """
 
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,12 +22,12 @@ from sync.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from sync.sql_store import SqlTx
 
 WRITERS = 16
 ROUNDS = 12
+ROOT = Path(__file__).parents[2]
 
 
 class Pace:
@@ -173,3 +176,68 @@ def test_a_number_taken_by_a_write_that_fails_is_not_missed(opened: Callable[[],
     with store.read() as reader:
         assert reader.head().seq == 1
         assert reader.find("series") == [{"name": "kept", "value": 1}]
+
+
+def dawdlers(url: str, schema: str) -> list[subprocess.Popen[bytes]]:
+    """Sixteen writers in four processes."""
+    words = [sys.executable, "-m", "tests.contract.dawdlers", url, schema]
+    return [subprocess.Popen([*words, str(4 * number)], cwd=ROOT) for number in range(4)]
+
+
+def keep_all(
+    processes: list[subprocess.Popen[bytes]], read_after: Callable[[int], list[int]]
+) -> list[set[int]]:
+    """What three readers have seen, each following a cursor of its own until the writers have ended."""
+
+    def reader(_: int) -> set[int]:
+        seen, cursor, over = set[int](), 0, False
+        while not over:
+            over = all(process.poll() is not None for process in processes)
+            found = read_after(cursor)
+            seen.update(found)
+            cursor = max([cursor, *found])
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(reader, range(3)))
+    assert [process.wait() for process in processes] == [0] * 4
+    return found
+
+
+@pytest.mark.postgres
+def test_sixteen_writers_in_four_processes_leave_no_gap_behind_any_reader(fresh_pg_url: str) -> None:
+    store = SqlStore.postgresql(fresh_pg_url, "d_order")
+    store.create()
+
+    def read_after(cursor: int) -> list[int]:
+        with store.read() as reader:
+            head = reader.head().seq
+            found = sorted(row["value"] for row in reader.find("series", {"value__gt": cursor}))
+        assert found == list(
+            range(cursor + 1, head + 1)
+        )  # ST2: all there is up to the head, and nothing above
+        return found
+
+    try:
+        kept = keep_all(dawdlers(fresh_pg_url, "d_order"), read_after)
+        with store.read() as reader:
+            head = reader.head().seq
+    finally:
+        store.close()
+    assert head >= 16 * 25
+    assert kept == [set(range(1, head + 1))] * 3
+
+
+@pytest.mark.postgres
+def test_the_same_writers_leave_gaps_behind_readers_of_a_sequence(fresh_pg_url: str) -> None:
+    with psycopg.connect(fresh_pg_url, autocommit=True) as made:
+        made.execute("create table naive (seq bigserial primary key, writer int)")
+
+        def read_after(cursor: int) -> list[int]:
+            with psycopg.connect(fresh_pg_url, autocommit=True) as reader:
+                return [row[0] for row in reader.execute("select seq from naive where seq > %s", (cursor,))]
+
+        kept = keep_all(dawdlers(fresh_pg_url, "naive"), read_after)
+        written = {row[0] for row in made.execute("select seq from naive")}
+    assert len(written) == 16 * 25
+    assert all(written - seen for seen in kept), "the control did not fail"

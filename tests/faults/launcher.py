@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+import server.heralds
+import server.pokes
 import sync.commit
 from server.jobs import schedule
 from server.serve import run_server
@@ -94,9 +96,29 @@ def tick_often() -> None:
     ]
 
 
+def _never(_: server.heralds.Listener) -> None:
+    """In place of listening."""
+
+
+def hear_by_one_way_only() -> None:
+    """``ONLY=words``: what other processes commit is heard and never looked at; ``ONLY=looks``: the other way round.
+
+    A sign of life, at which a stream asks about its session, is as good as never then.
+    """
+    only = os.environ.get("ONLY", "")
+    if only:
+        server.pokes.HEARTBEAT_MS = 3_600_000
+    if only == "words":
+        everybody = schedule.all_jobs
+        schedule.all_jobs = lambda: [job for job in everybody() if job.name != "watch_heads"]
+    elif only == "looks":
+        server.heralds.Listener.start = _never  # type: ignore[assignment,method-assign]
+
+
 def main() -> None:
     settings = load_settings(os.environ, purpose="test")
     tick_often()
+    hear_by_one_way_only()
     if "FAULT_FILE" in os.environ:
         plant()
     run_server(settings, on_ready=lambda url: print(url, flush=True))

@@ -105,15 +105,16 @@ def test_a_push_that_the_server_did_not_survive_is_repeated_and_leaves_the_books
     assert killed == spared
 
 
-def test_ten_kills_under_load_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "data", district.CODE, "涧东区", "涧东")
-    district.set_up(server)
-    server.start()
+def test_ten_kills_under_load_lose_nothing_that_was_acknowledged(
+    make_server: Callable[[str], ServerProcess],
+) -> None:
+    server = make_server("fire")
     try:
         phones = asyncio.run(under_fire(server))
         acknowledged = {pair for phone in phones for pair in phone.acknowledged}
         assert len(acknowledged) > KILLS * PHONES
         assert sum(phone.repeated for phone in phones) >= KILLS
+        server.stop()
         (report,) = server.command("verify")
         assert report["faults"] == []
     finally:

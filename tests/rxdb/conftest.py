@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from server.admission import Admission
+
 
 @pytest.fixture
 def phone() -> Iterator[RxdbPhone]:
@@ -31,6 +33,7 @@ class Served(Town):
 
     base: str
     phones: list[RxdbPhone]
+    admission: Admission
 
     def phone(self, user: str, *collections: str, **options: Any) -> RxdbPhone:
         """A new phone of somebody, replicating; the schemas are the published ones, and every document is checked."""
@@ -60,6 +63,7 @@ def district(tmp_path: Path, district_files: Path) -> Iterator[Served]:
         served = Served(client, app.state.runtime)  # type: ignore[arg-type]  # it is asked over the wire
         served.base = base
         served.phones = []
+        served.admission = app.state.admission
         try:
             yield served
         finally:

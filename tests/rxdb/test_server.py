@@ -5,10 +5,12 @@ Every phone checks every document, tombstones too, against the published schema.
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.errors import TooManyRequests
 from sync import administration
 from tests.http.town import CELLS, middle_of, new_id
 
@@ -215,3 +217,27 @@ def test_all_eight_collections_replicate_side_by_side_with_their_published_schem
     for name in names:
         assert no_errors(phone, name), name
     assert HERE in phone.documents("cells")
+
+
+def test_a_client_that_is_asked_to_wait_again_and_again_ends_with_everything(district: Served) -> None:
+    """RxDB comes again after a time of its own, whatever ``Retry-After`` says (FL6)."""
+    cases = {district.capture("clerk", HERE) for _ in range(20)}
+    chance, admission = random.Random("waits"), district.admission
+    let, waited = admission.budgets.admit, []
+
+    def moody(device: tuple[str, int], now: int) -> None:
+        if chance.random() < 0.4:
+            waited.append(now)
+            raise TooManyRequests(retry_after=30)
+        let(device, now)
+
+    admission.budgets.admit = moody  # type: ignore[method-assign]
+    phone = district.phone("grid_worker", batch=3)
+    for number in range(6):
+        phone("insert", document=capture(title=f"第{number}件", location=middle_of(HERE)))
+    sync(phone)
+    held = phone.documents()
+    assert len(held) == 26
+    assert cases <= set(held)
+    assert all("received_at" in doc for doc in held.values())
+    assert len(waited) > 3

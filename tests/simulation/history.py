@@ -105,6 +105,7 @@ class History:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
+        self.dice = random.Random(f"status {self.seed}")  # its own: other histories stay as they are
         self.world = World(self.seed, self.store)
         self.oracle = Oracle()
         self.tokens: dict[int, Token] = {}
@@ -177,6 +178,8 @@ class History:
         ]
 
     def step(self) -> None:
+        if self.dice.random() < 0.08:
+            self.do_status()
         weights, functions = zip(*self.acts(), strict=True)
         act = self.chance.choices(functions, weights)[0]
         self.count(act.__name__.removeprefix("do_"))
@@ -336,6 +339,14 @@ class History:
         self.n = self.world.set_class(case.id, klass)
         self.oracle.set_class(case, klass, self.n)
         self.tell(f"class of {case.id[-4:]} is {CLASS_NAMES[klass]}")
+
+    def do_status(self) -> None:
+        """A case is closed, or opened again, wherever plans are that send open ones first (FL2)."""
+        cases = [case for case in self.oracle.cases.values() if case.gone is None and case.master is None]
+        if cases:
+            case, status = self.dice.choice(cases), self.dice.choice(["closed", "closed", "handling"])
+            self.n = self.world.set_status(case.id, status)
+            self.tell(f"{case.id[-4:]} is {status}")
 
     def do_merge(self) -> None:
         case, master = self.a_case(), self.a_case()
@@ -623,6 +634,10 @@ class History:
         )
         if n != self.n:
             raise self.broken(f"a page moved the clock from {self.n} to {n}")
+        closed = {"closed", "merged"}
+        order = [0 if doc["_deleted"] else 1 + (doc.get("status") in closed) for doc in page["documents"]]
+        if order != sorted(order):
+            raise self.broken("what goes does not come first, or a closed case before an open one")
         ids = [doc["id"] for doc in page["documents"]]
         if len(ids) != len(set(ids)):
             raise self.broken("a document stands twice on one page")

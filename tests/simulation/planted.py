@@ -50,6 +50,17 @@ BUGS = (
     bug(
         "a tombstone only for what was visible at s", 80, ("pull", _TOMBSTONE, "elif relation.level(s) > 0:")
     ),
+    bug("what goes comes last", 80, ("pull", "tombstone(doc.id), rank=0)", "tombstone(doc.id), rank=3)")),
+    bug(
+        "closed cases are in no first plan",
+        80,
+        ("pull", "part=2, statuses=_OPEN, others=True", "part=2, statuses=_OPEN"),
+    ),
+    bug(
+        "what lies nowhere is taken for met outside",
+        80,
+        ("pull", "enumerate(_tags(doc)[:kind])", "enumerate(tag or 0 for tag in _tags(doc)[:kind])"),
+    ),
     bug("no tombstones", 80, ("pull", _TOMBSTONE, "elif False:")),
     bug("a tombstone for every candidate", 80, ("pull", _TOMBSTONE, "else:")),
     bug(

@@ -340,6 +340,10 @@ class World:
     def set_class(self, key: str, klass: int) -> int:
         return self.order(key, lifecycle.SetClass(CLASSES[klass]))
 
+    def set_status(self, key: str, status: str) -> int:
+        """As an act of the lifecycle leaves it."""
+        return self.on_case(key, lambda batch, _, item: batch.set(item, {"status": status}), "status")
+
     def merge_into(self, key: str, master: str) -> int:
         """As the act `merge` leaves it: the status says so, and entries go on with the master."""
 

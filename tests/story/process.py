@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -42,7 +43,14 @@ class ServerProcess:
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / "server.log"
 
-    def start(self) -> Self:
+    def another(self, name: str) -> Self:
+        """One more process of the same installation, not started; only on PostgreSQL."""
+        assert self.settings.postgres
+        found = copy(self)
+        found.url, found.process, found._log = "", None, self.folder / f"{name}.log"
+        return found
+
+    def start(self, **environ: str) -> Self:
         """Start it, at the same address as before, and wait until it answers."""
         port = urlsplit(self.url).port if self.url else 0
         environment = {
@@ -53,6 +61,7 @@ class ServerProcess:
             "WANGGE_PORT": str(port),
             "WANGGE_LOG_LEVEL": "warning",
             "FAULT_FILE": str(self.fault_file),
+            **environ,
         }
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
