@@ -18,11 +18,12 @@ from sync.config import OUTSIDE_CODE
 from sync.errors import BadRequest, NotFound
 from sync.placing import fix_of
 from sync.store import Reader, Row
-from sync.values import Collection, Level
+from sync.values import SEALED, Collection, Level
 
 _KEPT_MAX: Final = 8
 _NUMBER_MAX: Final = 1 << 31
 _CHUNK: Final = 500
+LEAST_COUNT: Final = 5  # a smaller figure could be about one known person
 _ABOUT: Final = ("number", "state", "name", "created_at", "activated_at", "activated_seq", "report")
 _lock = Lock()
 _layers: OrderedDict[tuple[str, int], tuple[int, Layer]] = OrderedDict()
@@ -122,6 +123,7 @@ def preview(sight: Sight, layer: Layer, *, limit: int = 200) -> dict[str, Any]:
     index = LayerIndex(layer)
     known = {cell.code for cell in layer.cells}
     moves: Counter[tuple[str, str]] = Counter()
+    hidden: Counter[tuple[str, str]] = Counter()
     named: list[dict[str, Any]] = []
     looked = by_person = unsure = 0
     statuses = [number for code in OPEN_STATUSES if (number := status_number(code)) is not None]
@@ -142,12 +144,15 @@ def preview(sight: Sight, layer: Layer, *, limit: int = 200) -> dict[str, Any]:
                 unsure += found.needs_confirmation
             if then != now:
                 moves[now, then] += 1
+                hidden[now, then] += doc.klass == SEALED and sight.level(doc) == Level.none
                 if len(named) < limit and sight.level(doc) == Level.full:
                     identity = content.id_text(Collection.cases, doc.id)
                     named.append({"id": identity, "code": doc.code, "from": now, "to": then})
         if len(docs) < _CHUNK:
             break
         below = (docs[-1].seq, docs[-1].pk)
+    # Of sealed cases nobody else learns, not even by a small figure.
+    moves = +Counter({pair: n if n >= LEAST_COUNT else n - hidden[pair] for pair, n in moves.items()})
     return {
         "generation": layer.number,
         "open_cases": looked,

@@ -326,14 +326,9 @@ BUGS = (
         ("erasing", "tx.documents_by_pk(waiting)", "tx.documents_by_pk([])"),
     ),
     bug(
-        "an erased document keeps its places",
+        "an erased document lives on",
         "town:40",
-        (
-            "erasing",
-            "    for kind in (Place.cell, Place.duty, Place.person):\n        batch.place(item, kind, None)\n",
-            "",
-        ),
-        ("erasing", "gone=batch.n, dek=None", "gone=None, dek=None"),
+        ("erasing", "gone=batch.n, dek=None, code=None", "gone=None, dek=None, code=None"),
     ),
     bug(
         "ids are judged whatever the epoch",
