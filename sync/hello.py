@@ -5,15 +5,17 @@ from typing import Any
 
 import msgspec
 
-from sync.commit import Context, Work
+from sync.commit import Context, Work, audit_row
 from sync.config import Config
 from sync.pull import LIMIT_MAX, Caller
 from sync.push_body import BYTES_MAX, ROW_BYTES_MAX, ROWS_MAX
+from sync.sealed import key_id, public_key
 from sync.store import Reader, Tx
 from sync.values import Collection
 
 PROTOCOL = 1
 _TOLD_MAX = 4096
+_KEYS_MAX = 16  # a phone that is set up anew makes another; nobody sets one up so often
 _FIELDS = frozenset(
     {"app", "schema", "wall", "monotonic", "boot", "pending", "cursors", "counter", "storage"}
 )
@@ -68,14 +70,23 @@ def answer(
     }
 
 
-def remember(device_pk: int, told: Mapping[str, Any]) -> Work[None]:
-    """Keep what the phone told, for the centre's list of devices and for clock evidence."""
+def remember(device_pk: int, told: Mapping[str, Any]) -> Work[list[str]]:
+    """Keep what the phone told, for the centre's list of devices, and its key (SE2); returns the device's keys."""
     kept = {name: told[name] for name in _FIELDS if name in told}
     text = msgspec.json.encode(kept).decode()
     if len(text) > _TOLD_MAX:
         text = "{}"
 
-    def work(tx: Tx, context: Context) -> None:
+    public = public_key(told.get("sign_key"))
+
+    def work(tx: Tx, context: Context) -> list[str]:
         tx.update("device", {"pk": device_pk}, {"state": text, "seen_at": context.wall})
+        known = [row["id"] for row in tx.find("device_key", {"device_pk": device_pk}, order=["pk"])]
+        if public is None or key_id(public) in known or len(known) >= _KEYS_MAX:
+            return known
+        row = {"id": key_id(public), "device_pk": device_pk, "public": public, "since_at": context.wall}
+        tx.insert("device_key", [row])
+        audit_row(tx, context, tx.head().seq, "device.key", [f"device:{device_pk}", f"key:{row['id']}"])
+        return [*known, key_id(public)]
 
     return work

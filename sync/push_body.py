@@ -101,7 +101,7 @@ def _read(body: bytes) -> list[_Sent]:
     except msgspec.ValidationError:
         return _rows_apart(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _rows_apart(_mended(body))
+        return _rows_apart(mended(body))
 
 
 def _rows_apart(body: bytes) -> list[_Sent]:
@@ -165,7 +165,7 @@ def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
     return bytes(flat), slices
 
 
-def _mended(body: bytes) -> bytes:
+def mended(body: bytes) -> bytes:
     """The body with half characters replaced: an emoji cut in two is valid for the phone's JSON, not for UTF-8.
 
     Without this one such row would turn the whole batch away, for ever.

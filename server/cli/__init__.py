@@ -1,6 +1,6 @@
 """The command ``wangge``. Each command ends with 0 when it did what it says, 1 when it could not, 2 on bad use."""
 
-from server.cli import installation, layers, others, people, rules, serving
+from server.cli import installation, layers, others, people, rules, sealed, serving
 from server.cli.common import main
 
-__all__ = ["installation", "layers", "main", "others", "people", "rules", "serving"]
+__all__ = ["installation", "layers", "main", "others", "people", "rules", "sealed", "serving"]

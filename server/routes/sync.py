@@ -18,6 +18,7 @@ from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
+from server.sealing import sealing_of
 from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
@@ -152,9 +153,17 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
         )
 
     answer = await district.read(question)
+    known: list[str] | None = None
     with contextlib.suppress(StoreUnavailable):  # a full disk must not keep a phone from reading
-        await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
-    return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
+        work = hello.remember(caller.device_pk, told)
+        known = await district.writer.submit(work, actor=f"user:{caller.user_id}")
+    answer |= {
+        "demo": district.demo,
+        "server": runtime.version,
+        "sealing": await district.read(lambda reader: sealing_of(reader, district)),
+        "signers": known,
+    }
+    return _json(msgspec.json.encode(answer))
 
 
 @post("/sync/v1/{collection:str}/reconcile", opt={"access": "user"}, status_code=200)
