@@ -431,7 +431,9 @@ class Device(DistrictRow, table=True):
     locked_until: int | None = _big(null=True)
     marks: str = _text("{}")  # per collection: push_low, push_last_at
     state: str = _text("{}")  # what hello last told: versions, clock offset, pending counts
-    contacts: str | None = _text(null=True)  # what its clock said at the last contacts, and what ours did
+    contacts: str | None = _text(
+        null=True
+    )  # CL1: what its clock said at the last contacts, and what ours did
 
 
 class DeviceKey(DistrictRow, table=True):

@@ -9,7 +9,7 @@ from server.console.scope import Seen, Sight
 from sync import casework, content, leaders
 from sync.batch import Item
 from sync.cases import model
-from sync.cases.catalogue import CATEGORIES, ENTRY_TYPES, KINDS, STATUSES
+from sync.cases.catalogue import CATEGORIES, ENTRY_TYPES, KINDS, STATUSES, TABLES
 from sync.cases.lifecycle import legal_acts
 from sync.config import Config
 from sync.facts import Facts
@@ -35,6 +35,9 @@ _LINE: Final[tuple[str, ...]] = (
     "assignment",
     "people_count",
     "captured_at",
+    "captured_est",
+    "captured_err",
+    "clock_flag",
     "received_at",
     "admitted_at",
     "resolved_at",
@@ -89,6 +92,7 @@ def words_of(config: Config, seen: Seen) -> dict[str, Any]:
         "status_zh": word(STATUSES, shown.get("status")),
         "kind_zh": word(KINDS, shown.get("kind")),
         "category_zh": word(CATEGORIES, shown.get("category")),
+        "clock_flag_zh": word(TABLES["clock_flags"], shown.get("clock_flag")),
         "cell_name": None if cell is None else cell["name"],
         "unit_name": None if handler is None else handler["unit_name"],
         "handler_name": None if handler is None else handler["user_name"],

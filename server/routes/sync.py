@@ -134,6 +134,7 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
 @post("/sync/v1/hello", opt={"access": "user"}, status_code=200)
 async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     """The phone tells its state and clock; the server its own, the limits, and which collections have news."""
+    at = wall_ms()
     told = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
     if not isinstance(told, dict):
         raise BadRequest("正文应为一个对象。")
@@ -147,7 +148,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
             district.config_of(reader),
             puller(reader, caller),
             told,
-            wall=wall_ms(),
+            wall=at,
             monotonic=monotonic_ms(),
             words={"version": version, "sha256": digest},
         )
@@ -155,7 +156,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     answer = await district.read(question)
     known: list[str] | None = None
     with contextlib.suppress(StoreUnavailable):  # a full disk must not keep a phone from reading
-        work = hello.remember(caller.device_pk, told)
+        work = hello.remember(caller.device_pk, told, at=at)
         known = await district.writer.submit(work, actor=f"user:{caller.user_id}")
     answer |= {
         "demo": district.demo,

@@ -29,7 +29,7 @@ def sealer(district: District, who: str = "an", *, told: bool = True) -> Sealer:
     caller = district.caller(who, f"phone-{who}")
     made = Sealer(DISTRICT, KEYS, user_id(who), f"phone-{who}")
     if told:
-        district.commit(hello.remember(caller.device_pk, {"sign_key": made.sign_key}))
+        district.commit(hello.remember(caller.device_pk, {"sign_key": made.sign_key}, at=district.now))
     return made
 
 
