@@ -121,7 +121,20 @@ def page_of(sight: Sight, seen: Seen) -> dict[str, Any]:
         page["title"] = model.display_title(seen.shown)
     if seen.level == Level.full:
         page["ledger"] = ledger_of(sight, seen)
+        page["carried"] = carried_of(sight, seen)
     return page
+
+
+def carried_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
+    """SE8: who brought the case as a sealed bundle, and when; none where its own phone pushed it."""
+    where = {"doc_id": content.id_text(seen.doc.collection, seen.doc.id), "device_pk": seen.doc.device}
+    rows = sight.reader.find("sealed_bundle", where, order=["pk"]) if seen.doc.device is not None else []
+    return [{"at": row["at"], "by": _carrier(sight.config, row["carrier"])} for row in rows]
+
+
+def _carrier(config: Config, actor: str) -> str | None:
+    kind, _, identity = actor.partition(":")
+    return user_name(config, identity) if kind == "user" else actor
 
 
 def legal_of(sight: Sight, seen: Seen) -> list[str]:

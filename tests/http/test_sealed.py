@@ -69,8 +69,12 @@ def test_a_colleague_carries_a_capture_in_and_learns_nothing_of_it(town: Town) -
     assert {answer.status_code for answer in answers} == {200}
     assert "Wangge-Wipe" not in answers[0].headers
     assert town.get("grid_worker_2", f"/api/v1/cases/{sent['id']}").status_code == 404
-    case = town.get("grid_worker", f"/api/v1/cases/{sent['id']}").json()["case"]
+    page = town.get("clerk", f"/api/v1/cases/{sent['id']}").json()
+    case = page["case"]
     assert (case["author"], case["title"]) == (town.user_id("grid_worker"), "三楼漏水")
+    assert [line["by"] for line in page["carried"]] == ["网格员乙", "网格员乙"]
+    pushed = town.capture()
+    assert town.get("clerk", f"/api/v1/cases/{pushed}").json()["carried"] == []
 
 
 def test_many_are_taken_in_one_request_and_too_many_in_none(town: Town) -> None:
