@@ -143,7 +143,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     version, digest = _catalogue_version()
 
     def question(reader: Reader) -> dict[str, Any]:
-        return hello.answer(
+        told_back = hello.answer(
             reader,
             district.config_of(reader),
             puller(reader, caller),
@@ -152,6 +152,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
             monotonic=monotonic_ms(),
             words={"version": version, "sha256": digest},
         )
+        return told_back | {"sealing": sealing_of(reader, district)}
 
     answer = await district.read(question)
     known: list[str] | None = None
@@ -161,7 +162,6 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     answer |= {
         "demo": district.demo,
         "server": runtime.version,
-        "sealing": await district.read(lambda reader: sealing_of(reader, district)),
         "signers": known,
     }
     return _json(msgspec.json.encode(answer))

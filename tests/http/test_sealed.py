@@ -96,6 +96,11 @@ def test_a_body_that_is_no_list_of_bundles_is_a_clear_error(shared_town: Town, b
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
+def test_a_bundle_nested_without_end_is_no_fault_of_the_server(town: Town) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    assert carry(town, "clerk", deep).status_code in {200, 400}
+
+
 def test_a_stopped_device_hands_in_what_it_sealed_and_is_told_to_wipe_itself(town: Town) -> None:
     body = {"username": "grid_worker", "password": PASSWORD, "device": {"id": "lost"}}
     token = town.client.post("/api/v1/sessions", json=body).json()["access_token"]
