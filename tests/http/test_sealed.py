@@ -96,9 +96,15 @@ def test_a_body_that_is_no_list_of_bundles_is_a_clear_error(shared_town: Town, b
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
-def test_a_bundle_nested_without_end_is_no_fault_of_the_server(town: Town) -> None:
+def test_a_bundle_nested_without_end_is_kept_and_turns_no_neighbour_away(town: Town) -> None:
+    phone, sent = phone_of(town, "grid_worker"), capture()
     deep = b"[" * 100_000 + b"]" * 100_000
-    assert carry(town, "clerk", deep).status_code in {200, 400}
+    assert carry(town, "clerk", deep, phone.seal(sent)).json() == {"results": ["taken"] * 2}
+    assert town.get("clerk", f"/api/v1/cases/{sent['id']}").status_code == 200
+    (item,) = town.get("clerk", "/api/v1/quarantine").json()["items"]
+    assert (item["reason"], item["payload"]["bundle"]) == ("bundle_malformed", deep.decode())
+    refused = town.post("clerk", URL, b'{"other":[' + deep + b"]}")
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
 
 
 def test_a_stopped_device_hands_in_what_it_sealed_and_is_told_to_wipe_itself(town: Town) -> None:
