@@ -22,7 +22,9 @@ from server.districts import District
 from server.dry_run import try_rules
 from server.erasing import sweep
 from server.reassigning import go_on_blocking
+from server.receipts import checked, standing
 from server.runtime import Runtime
+from server.sealing import newest_key, opened_each, rotate_work
 from server.verify import Verified, verify_district
 from sync.administration import (
     UnitRecord,
@@ -41,6 +43,7 @@ from sync.commit import Context
 from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
 from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
+from sync.hand_in import hand_in_work
 from sync.reassign import RUNNING, hand_over_unit, hand_over_worker, progress
 from sync.scope import POLICIES, POLICY
 from sync.store import Reader, Row, Tx
@@ -519,6 +522,36 @@ def verify(runtime: Runtime, _: str, *, district: str | None = None) -> list[dic
     return [msgspec.to_builtins(report) for report in found]
 
 
+# --- sealed bundles and receipts -------------------------------------------------------------------------------------
+
+
+def sealed_hand_in(runtime: Runtime, actor: str, *, bundles: list[str], district: str | None = None) -> int:
+    """Take bundles that somebody brought as a file, one text each; returns how many. SE6: no word of any."""
+    open_ = the_district(runtime, district)
+    texts = [text.encode("utf-8", "replace") for text in bundles]
+    found = opened_each(open_, texts, open_.read_blocking(lambda reader: newest_key(open_.config_of(reader))))
+    open_.writer.submit_blocking(hand_in_work(found), actor=actor)
+    return len(found)
+
+
+def sealed_rotate(runtime: Runtime, actor: str, *, district: str | None = None) -> str:
+    """Publish a new key for phones to seal to; returns its name."""
+    open_ = the_district(runtime, district)
+    return open_.writer.submit_blocking(rotate_work(open_.keys.sealing), actor=actor)
+
+
+def verify_receipt(
+    runtime: Runtime, _: str, *, receipt: dict[str, Any], district: str | None = None
+) -> dict[str, Any]:
+    """What a receipt says, and whether what it vouches for is here; ``BadRequest`` for one that is not genuine."""
+    open_ = the_district(runtime, district)
+    made = checked(receipt, open_.keys.receipts.public)
+    if made.district != open_.code:
+        raise BadRequest("This receipt is another district's.")
+    found = open_.read_blocking(lambda reader: standing(reader, made))
+    return {"receipt": msgspec.to_builtins(made), **found}
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
@@ -538,6 +571,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         rules_activate,
         rules_dry_run,
         rules_lint,
+        sealed_hand_in,
+        sealed_rotate,
         units_import,
         users_add,
         users_grant,
@@ -548,5 +583,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         users_scope_policy,
         users_state,
         verify,
+        verify_receipt,
     )
 }

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from server.signing import ReceiptKey, SealingKeys
 from sync.errors import KeyLost
 
 _KEY_BYTES = 32
@@ -82,6 +83,8 @@ class DistrictKeys:
     def __init__(self, key: bytes) -> None:
         self._wrapping = _derive(key, b"wangge wrap 1")
         self._digesting = _derive(key, b"wangge digest 1")
+        self.sealing = SealingKeys(_derive(key, b"wangge seal 1"))
+        self.receipts = ReceiptKey(_derive(key, b"wangge receipt 1"))
 
     @classmethod
     def of(cls, folder: Path, district: str) -> "DistrictKeys":

@@ -35,6 +35,8 @@ _POINTERS = (
     ("device", "user_pk", "account", "pk"),
     ("session", "user_pk", "account", "pk"),
     ("session", "device_pk", "device", "pk"),
+    ("device_key", "device_pk", "device", "pk"),
+    ("sealed_bundle", "device_pk", "device", "pk"),
 )
 
 

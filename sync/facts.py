@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from geo.assignment import Assignment
 from sync.cases.lifecycle import Done
+from sync.cases.phone_clocks import Contact
 from sync.config import Config
 from sync.spoiled import Failures
 from sync.store import Reader, Row
@@ -41,6 +42,8 @@ class Facts(Struct):
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case
     viewers: dict[int, Viewer] = field(default_factory=dict)
     clock_offset: int | None = None  # what the pushing phone's clock was wrong by at its last hello, ms
+    contacts: Sequence[Contact] = ()  # what the clocks of the pushing device said before
+    received: int = 0  # when this push came, by the later of the domain's clock and the real one
     failed: Failures = field(default_factory=dict)  # what is to be left, since it could not be decided
 
     def viewer(self, user_pk: int) -> Viewer:

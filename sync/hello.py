@@ -5,17 +5,22 @@ from typing import Any
 
 import msgspec
 
-from sync.commit import Context, Work
+from sync.captured import contacts_in
+from sync.cases.phone_clocks import contact_of, with_contact
+from sync.commit import Context, Work, audit_row
 from sync.config import Config
 from sync.pull import LIMIT_MAX, Caller
 from sync.push_body import BYTES_MAX, ROW_BYTES_MAX, ROWS_MAX
+from sync.sealed import key_id, public_key
 from sync.store import Reader, Tx
 from sync.values import Collection
 
 PROTOCOL = 1
+_encode = msgspec.json.Encoder().encode
 _TOLD_MAX = 4096
+_KEYS_MAX = 16  # a phone that is set up anew makes another; nobody sets one up so often
 _FIELDS = frozenset(
-    {"app", "schema", "wall", "monotonic", "boot", "pending", "cursors", "counter", "storage"}
+    {"app", "schema", "wall", "monotonic", "boot", "rtt", "pending", "cursors", "counter", "storage"}
 )
 
 
@@ -71,14 +76,32 @@ def answer(
     } | ({} if scope is None else {"scope": dict(scope)})
 
 
-def remember(device_pk: int, told: Mapping[str, Any]) -> Work[None]:
-    """Keep what the phone told, for the centre's list of devices and for clock evidence."""
+def remember(device_pk: int, told: Mapping[str, Any], *, at: int) -> Work[list[str]]:
+    """Keep what the phone told, its clocks (CL1) and its key (SE2); returns the device's keys.
+
+    `at` is when the request came, by the real clock.
+    """
     kept = {name: told[name] for name in _FIELDS if name in told}
-    text = msgspec.json.encode(kept).decode()
+    text = _encode(kept).decode()
     if len(text) > _TOLD_MAX:
         text = "{}"
 
-    def work(tx: Tx, context: Context) -> None:
-        tx.update("device", {"pk": device_pk}, {"state": text, "seen_at": context.wall})
+    public = public_key(told.get("sign_key"))
+    contact = contact_of(told, at)
+
+    def work(tx: Tx, context: Context) -> list[str]:
+        changes: dict[str, Any] = {"state": text, "seen_at": context.wall}
+        rows = tx.find("device", {"pk": device_pk}, columns=["contacts"])
+        if rows and contact is not None:
+            known_contacts = contacts_in(rows[0]["contacts"])
+            changes["contacts"] = _encode(with_contact(known_contacts, contact)).decode()
+        tx.update("device", {"pk": device_pk}, changes)
+        known = [row["id"] for row in tx.find("device_key", {"device_pk": device_pk}, order=["pk"])]
+        if public is None or key_id(public) in known or len(known) >= _KEYS_MAX:
+            return known
+        row = {"id": key_id(public), "device_pk": device_pk, "public": public, "since_at": context.wall}
+        tx.insert("device_key", [row])
+        audit_row(tx, context, tx.head().seq, "device.key", [f"device:{device_pk}", f"key:{row['id']}"])
+        return [*known, key_id(public)]
 
     return work

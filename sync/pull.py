@@ -36,7 +36,8 @@ _OPEN = frozenset(number for number, code in enumerate(STATUS_CODES) if code in 
 class Caller(Struct, frozen=True):
     """Who asks, from which device; `marks` are the device's push marks by collection.
 
-    `late`: the device was stopped, and hands in what it holds (PU13).
+    `late`: the device was stopped, and hands in what it holds (PU13). `kept_for`: another reason for which what it
+    sends is put aside unseen, as a sealed bundle may give one (SE5).
     """
 
     user_pk: int
@@ -47,6 +48,7 @@ class Caller(Struct, frozen=True):
     registered: int
     marks: dict[str, tuple[int, int]]  # collection -> (push_low, push_last_at)
     late: bool = False
+    kept_for: str = ""
 
 
 class Checkpoint(Struct):

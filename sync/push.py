@@ -18,6 +18,7 @@ from msgspec import structs
 
 from sync import content, push_cases, push_entries, push_files, push_late, push_others
 from sync.batch import Batch
+from sync.captured import contacts_in
 from sync.commit import Context, Later, Work, write
 from sync.errors import StoreUnavailable
 from sync.facts import Facts
@@ -61,7 +62,16 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[Any]:
 def _push(
     tx: Tx, context: Context, caller: Caller, collection: int, rows: Sequence[PushRow], failed: Failures
 ) -> bytes | Later[bytes]:
-    facts = Facts(tx.head(), context.configs.get(tx), context.keys, collection=collection, failed=failed)
+    device = tx.find("device", {"pk": caller.device_pk}, columns=["marks", "contacts"])
+    facts = Facts(
+        tx.head(),
+        context.configs.get(tx),
+        context.keys,
+        collection=collection,
+        contacts=contacts_in(device[0]["contacts"]) if device else (),
+        received=max(context.now, context.wall),
+        failed=failed,
+    )
     # So many failures are one of a kind: rather all is put aside than the batch decided over and over.
     everything = len(failed) >= FAILURES_MAX
     rows = [_as_failed(row) if everything or place in failed else row for place, row in enumerate(rows)]
@@ -79,7 +89,8 @@ def _push(
     _decide(batch, facts, caller, collection, rows)
     push_entries.take_effect(batch, facts)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
-    _mark(tx, context, caller, collection, facts.head.seq)
+    if device:
+        _mark(tx, context, caller, collection, facts.head.seq, device[0]["marks"])
     if len(rows) < FEW_ROWS:
         return _answer(batch, facts, caller, collection, rows)
     return Later(lambda: _answer(batch, facts, caller, collection, rows))
@@ -110,13 +121,10 @@ def _as_failed(row: PushRow) -> PushRow:
     return structs.replace(row, fault=row.fault or "row_failed")
 
 
-def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int) -> None:
+def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int, told: str) -> None:
     """PU10: the first push of a while lays down the number before it; pulls look back that far for a time."""
     name = content.NAMES[collection]
-    row = tx.find("device", {"pk": caller.device_pk}, columns=["marks"])
-    if not row:
-        return
-    marks = msgspec.json.decode(row[0]["marks"])
+    marks = msgspec.json.decode(told)
     former = marks.get(name)
     if former is None or context.wall - former[1] > OVERLAP_MS:
         marks[name] = [low, context.wall]

@@ -101,7 +101,7 @@ def _read(body: bytes) -> list[_Sent]:
     except msgspec.ValidationError:
         return _rows_apart(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _rows_apart(_mended(body))
+        return _rows_apart(mended(body))
 
 
 def _rows_apart(body: bytes) -> list[_Sent]:
@@ -120,7 +120,7 @@ def _flattened(collection: int, body: bytes) -> list[PushRow]:
 
     The row itself is then found too deep, and kept with the bytes it came with.
     """
-    flat, slices = _cut(body)
+    flat, slices = cut(body)
     try:
         rows = _one_by_one(collection, flat)
     except RecursionError:  # pragma: no cover  # nothing deep is left
@@ -133,7 +133,7 @@ def _flattened(collection: int, body: bytes) -> list[PushRow]:
     ]
 
 
-def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
+def cut(body: bytes) -> tuple[bytes, list[bytes]]:
     """The body with null for whatever is nested deeper than any good row, and each row's bytes as they came."""
     deepest = DEPTH_MAX + 4  # the array, the row, and a level more than a document may have
     flat = bytearray()
@@ -165,7 +165,7 @@ def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
     return bytes(flat), slices
 
 
-def _mended(body: bytes) -> bytes:
+def mended(body: bytes) -> bytes:
     """The body with half characters replaced: an emoji cut in two is valid for the phone's JSON, not for UTF-8.
 
     Without this one such row would turn the whole batch away, for ever.

@@ -5,6 +5,7 @@ from typing import Any
 
 from sync import casework, content
 from sync.batch import Batch, Item, Met
+from sync.captured import timed
 from sync.cases.kept import FIELDS_REFUSED, told_author
 from sync.cases.lifecycle import kind_may_change
 from sync.cases.merge_rules import Conflict, empty, not_taken_out
@@ -158,7 +159,12 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         _stub(batch, facts, caller, row, result.reason or "unusable")
         return
     # A copy: a work that fails among others is done once more alone.
-    values = {**result.values, "author": caller.user_id, "device": caller.device_id}
+    values = {
+        **result.values,
+        "author": caller.user_id,
+        "device": caller.device_id,
+        **timed(facts, result.values),
+    }
     issues = [_issue(issue.field, issue.code, issue.message) for issue in result.issues]
     if "author" in result.values or "device" in result.values:
         issues += claims(result.values, caller)

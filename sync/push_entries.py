@@ -8,6 +8,7 @@ from typing import Any
 
 from sync import casework, children, content, timing
 from sync.batch import Batch, Item
+from sync.captured import timed
 from sync.cases.lifecycle import on_entry
 from sync.entry_classes import class_of
 from sync.facts import Facts
@@ -43,6 +44,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         "device": caller.device_id,
         "class": ENTRY_CLASSES[letter],
         "received_at": batch.now,
+        **timed(facts, values, "at"),
     }
     if row.w is not None:
         values["w"] = row.w

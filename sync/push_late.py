@@ -20,4 +20,6 @@ def keep(batch: Batch, facts: Facts, caller: Caller, row: PushRow, collection: i
     """PU13 for one row: put aside whole, unless the server has it already."""
     doc = facts.docs.get((collection, row.key)) if row.key else None
     if doc is None or not is_duplicate(batch, facts, doc, row):
-        aside(batch, facts, caller, row, REASON, collection, tell=collection not in _UNTOLD)
+        aside(
+            batch, facts, caller, row, caller.kept_for or REASON, collection, tell=collection not in _UNTOLD
+        )

@@ -494,6 +494,40 @@ class Device(DistrictRow, table=True):
     locked_until: int | None = _big(null=True)
     marks: str = _text("{}")  # per collection: push_low, push_last_at
     state: str = _text("{}")  # what hello last told: versions, clock offset, pending counts
+    contacts: str | None = _text(
+        null=True
+    )  # CL1: what its clock said at the last contacts, and what ours did
+
+
+class DeviceKey(DistrictRow, table=True):
+    """The key with which a device signs what it seals (SE3): a phone that was set up anew has another beside it."""
+
+    __tablename__ = "device_key"
+    __table_args__ = (UniqueConstraint("id", "device_pk", name="device_key_device"),)
+    pk: int | None = _key()
+    id: str = _text()
+    device_pk: int = _big()
+    public: bytes = _bytes()
+    since_at: int = _big()
+
+
+class SealedBundle(DistrictRow, table=True):
+    """One sealed bundle as somebody handed it in: who carried it, and what came of it (SE7)."""
+
+    __tablename__ = "sealed_bundle"
+    __table_args__ = (
+        Index("sealed_bundle_digest", "digest"),
+        _only("sealed_bundle_counter", "device_pk", "counter", where="device_pk is not null"),
+        _only("sealed_bundle_doc", "doc_id", where="doc_id is not null"),
+    )
+    pk: int | None = _key()
+    digest: bytes = _bytes()  # of what was signed, or of the whole where nothing is proven
+    device_pk: int | None = _big(null=True)  # of the author, once proven
+    counter: int | None = _big(null=True)
+    doc_id: str | None = _text(null=True)
+    carrier: str = _text()  # as in the audit: user:<id>, cli:<os user>
+    at: int = _big()
+    outcome: str = _text()  # pushed, again, or why it was kept aside
 
 
 class Session(DistrictRow, table=True):

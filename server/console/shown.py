@@ -8,7 +8,7 @@ from server.console.scope import Seen, Sight
 from sync import casework, content, leaders
 from sync.batch import Item
 from sync.cases import model
-from sync.cases.catalogue import CATEGORIES, ENTRY_TYPES, KINDS, STATUSES
+from sync.cases.catalogue import CATEGORIES, ENTRY_TYPES, KINDS, STATUSES, TABLES
 from sync.cases.lifecycle import legal_acts
 from sync.config import Config
 from sync.facts import Facts
@@ -35,6 +35,9 @@ _LINE: Final[tuple[str, ...]] = (
     "assignment",
     "people_count",
     "captured_at",
+    "captured_est",
+    "captured_err",
+    "clock_flag",
     "received_at",
     "admitted_at",
     "resolved_at",
@@ -89,6 +92,7 @@ def words_of(config: Config, seen: Seen) -> dict[str, Any]:
         "status_zh": word(STATUSES, shown.get("status")),
         "kind_zh": word(KINDS, shown.get("kind")),
         "category_zh": word(CATEGORIES, shown.get("category")),
+        "clock_flag_zh": word(TABLES["clock_flags"], shown.get("clock_flag")),
         "cell_name": None if cell is None else cell["name"],
         "unit_name": None if handler is None else handler["unit_name"],
         "handler_name": None if handler is None else handler["user_name"],
@@ -119,6 +123,7 @@ def page_of(sight: Sight, seen: Seen) -> dict[str, Any]:
         page["title"] = model.display_title(seen.shown)
     if seen.level == Level.full:
         page["ledger"] = lines_of_case(sight, seen.doc)
+        page["carried"] = carried_of(sight, seen)
     if merged := merged_of(sight, seen):
         page["merged"] = merged
     return page
@@ -146,6 +151,18 @@ def merged_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def carried_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
+    """SE8: who brought the case as a sealed bundle, and when; none where its own phone pushed it."""
+    where = {"doc_id": content.id_text(seen.doc.collection, seen.doc.id), "device_pk": seen.doc.device}
+    rows = sight.reader.find("sealed_bundle", where, order=["pk"]) if seen.doc.device is not None else []
+    return [{"at": row["at"], "by": _carrier(sight.config, row["carrier"])} for row in rows]
+
+
+def _carrier(config: Config, actor: str) -> str | None:
+    kind, _, identity = actor.partition(":")
+    return user_name(config, identity) if kind == "user" else actor
 
 
 def legal_of(sight: Sight, seen: Seen) -> list[str]:

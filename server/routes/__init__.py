@@ -7,6 +7,7 @@ MODULES = [
     "server.routes.health",
     "server.routes.sessions",
     "server.routes.sync",
+    "server.routes.sealed",
     "server.routes.stream",
     "server.routes.commands",
     "server.routes.console",

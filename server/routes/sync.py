@@ -20,6 +20,7 @@ from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
 from server.packing import ENCODINGS
+from server.sealing import sealing_of
 from sync import hello, reconcile
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
@@ -154,6 +155,7 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
 @post("/sync/v1/hello", opt={"access": "user"}, status_code=200)
 async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     """The phone tells its state and clock; the server its own, the limits, and which collections have news."""
+    at = wall_ms()
     told = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
     if not isinstance(told, dict):
         raise BadRequest("正文应为一个对象。")
@@ -171,20 +173,27 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
             config,
             puller(reader, caller),
             told,
-            wall=wall_ms(),
+            wall=at,
             monotonic=monotonic_ms(),
             words={"version": version, "sha256": digest},
             encodings=ENCODINGS,
             scope=scope.told(refuse=refuses(config)),
         )
-        return answer, scope
+        return answer | {"sealing": sealing_of(reader, district)}, scope
 
     answer, scope = await district.read(question)
+    known: list[str] | None = None
     with contextlib.suppress(StoreUnavailable):  # a full disk must not keep a phone from reading
-        await district.writer.submit(hello.remember(caller.device_pk, told), actor=f"user:{caller.user_id}")
+        work = hello.remember(caller.device_pk, told, at=at)
+        known = await district.writer.submit(work, actor=f"user:{caller.user_id}")
         if scope.state != "ok" and PHONE_ROLES & caller.roles:
             await district.writer.submit(tell_centre(caller.user_pk, scope), actor="scope")
-    return _json(msgspec.json.encode(answer | {"demo": district.demo, "server": runtime.version}))
+    answer |= {
+        "demo": district.demo,
+        "server": runtime.version,
+        "signers": known,
+    }
+    return _json(msgspec.json.encode(answer))
 
 
 @post("/sync/v1/{collection:str}/reconcile", opt={"access": "user", "packed_body": True}, status_code=200)

@@ -61,6 +61,8 @@ _WRITTEN: Final = (
     _phone("device", text(64), "envelope"),
     _phone("w", text(100), "envelope"),
 )
+# CL2: when it was by the server's clock; what the phone says stays beside it.
+_TIMED: Final = _server("captured_est", "captured_err", "clock_flag")
 _KEPT: Final = _server("v", "gone", "issues", "received_at")
 
 CASES: Final = (
@@ -90,7 +92,9 @@ CASES: Final = (
     _phone("on_spot", s.OnSpot, seal="above_normal"),
     _phone("recorded_for", text(64)),
     _phone("captured_at", s.Time, "first", required=True),
+    _phone("phone_clock", s.PhoneClock, "first"),
     *_WRITTEN,
+    *_TIMED,
     *_server(
         "code",
         "status",
@@ -134,7 +138,9 @@ ENTRIES: Final = (
     _phone("at", s.Time, "first"),
     _phone("body", s.Body, "first", "by_class"),
     _phone("files", rows(s.Id, 50), "first"),
+    _phone("phone_clock", s.PhoneClock, "first"),
     *_WRITTEN,
+    *_TIMED,
     *_server("class", "cell", "parent_missing", "moved_from"),
     *_KEPT,
 )

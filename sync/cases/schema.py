@@ -20,7 +20,7 @@ _OBJECT: Final = {"type": ["object", "null"]}
 _LIST: Final = {"type": ["array", "null"]}
 _NUMBERS: Final = frozenset({
     "v", "level", "cell_generation", "reopened_count", "generation", "at", "due", "from", "size", "keep_until",
-    "valid_from", "valid_to", "next_due", "last_met",
+    "valid_from", "valid_to", "next_due", "last_met", "captured_est", "captured_err",
 })  # fmt: skip
 _OBJECTS: Final = frozenset({"assignment", "risk", "handler", "sponsor", "geometry", "args", "consent"})
 _LISTS: Final = frozenset({
@@ -34,6 +34,8 @@ _TABLES: Final[Mapping[tuple[str, str], str]] = {
     ("cases", "basis"): "bases",
     ("cases", "court"): "courts",
     ("cases", "confirmation"): "confirmations",
+    ("cases", "clock_flag"): "clock_flags",
+    ("entries", "clock_flag"): "clock_flags",
 }
 # Fields present in every row that travels, tombstones included.
 _ALWAYS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -73,6 +73,15 @@ Location: Any = record(
     },
 )
 
+PhoneClock: Any = record(
+    "PhoneClock",
+    {
+        "monotonic": Annotated[float, Meta(ge=0, le=1 << 53)],
+        "boot": Annotated[str, Meta(min_length=1, max_length=64)],
+    },
+    {},
+)
+
 SafeContact: Any = record(
     "SafeContact",
     {},

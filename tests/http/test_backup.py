@@ -397,9 +397,9 @@ def test_a_damaged_backup_is_found_out_before_anything_is_touched(
         elif harm == "no manifest":
             del entries["manifest.json"]
         elif harm == "newer":
-            entries["manifest.json"] = entries["manifest.json"].replace(
-                f'"revision":"{newest("district")}"'.encode(), b'"revision":"0099"'
-            )
+            ours = b'"revision":"%b"' % newest("district").encode()
+            assert ours in entries["manifest.json"]
+            entries["manifest.json"] = entries["manifest.json"].replace(ours, b'"revision":"0099"')
         elif harm == "newer directory":
             entries["manifest.json"] = entries["manifest.json"].replace(
                 b'"directory_revision":"0002"', b'"directory_revision":"0099"'

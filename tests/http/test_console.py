@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from server.clocks import wall_ms
 from tests.http.town import CELLS, Town, middle_of, new_id
 
 if TYPE_CHECKING:
@@ -350,3 +351,22 @@ def test_a_list_stays_whole_when_more_tags_are_held_than_are_read_apart(
     page = town.get("grid_worker_2", "/api/v1/cases").json()
     assert [item["id"] for item in page["items"]] == made[-1:]
     assert page["next"] is not None
+
+
+def test_a_case_shows_when_it_was_by_our_clock_beside_what_the_phone_said(town: Town) -> None:
+    """CL2: also in a list, and in words."""
+    behind = 20 * 365 * 24 * 3_600_000
+    told = {"wall": wall_ms() - behind, "monotonic": 1_000, "boot": "a", "rtt": 40}
+    assert town.post("grid_worker", "/sync/v1/hello", told).status_code == 200
+    before = wall_ms()
+    case = town.capture(captured_at=before - behind)
+    shown = town.get("clerk", f"/api/v1/cases/{case}").json()["case"]
+    assert shown["captured_at"] == before - behind
+    assert before - 1_000 <= shown["captured_est"] <= max(town.now(), wall_ms())
+    assert (shown["clock_flag"], shown["clock_flag_zh"]) == ("off", "手机时间有偏差,已折算")
+    (line,) = town.get("clerk", "/api/v1/cases").json()["items"]
+    assert (line["captured_est"], line["clock_flag"]) == (shown["captured_est"], "off")
+    untold = town.capture(user="grid_worker_2", cell=CELLS[3])
+    shown = town.get("clerk", f"/api/v1/cases/{untold}").json()["case"]
+    assert "captured_est" not in shown
+    assert shown["clock_flag_zh"] is None

@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from msgspec import Struct
 
 from sync.cases.catalogue import ROLES
-from tests.http.town import CELLS, ELSEWHERE, PASSWORD, Town, new_id
+from tests.http.town import CELLS, CODE, ELSEWHERE, PASSWORD, Town, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +62,7 @@ RULES = (
     Rule("POST", "/api/v1/sessions/refresh", anonymous=True, body={}),
     Rule("GET", "/sync/v1/schema/{collection:str}", anonymous=True),
     Rule("GET", "/public/v1/progress/{query_code:str}", anonymous=True),
+    Rule("GET", "/public/v1/keys/{district:str}", anonymous=True),
     Rule("GET", "/api/v1/demo/accounts", anonymous=True),
     Rule("GET", "/", anonymous=True),
     Rule("GET", "/{path:path}", anonymous=True),
@@ -78,6 +79,8 @@ RULES = (
     Rule("POST", "/sync/v1/{collection:str}/push", body=[]),
     Rule("POST", "/sync/v1/{collection:str}/reconcile", body={"epoch": 1, "ids": []}),
     Rule("POST", "/sync/v1/hello", body={}),
+    Rule("POST", "/sync/v1/sealed", body={"bundles": []}),
+    Rule("POST", "/sync/v1/receipts", body={"writes": []}),
     Rule("POST", "/sync/v1/ticket"),
     Rule("GET", "/sync/v1/stream", asked=NOBODY),  # does not end
     Rule("GET", "/sync/v1/catalogue/{version:str}"),
@@ -165,6 +168,7 @@ def parts_of(town: Town, case: str) -> dict[str, str]:
         "{version:str}": "1",
         "{device_id:str}": "nothing",
         "{query_code:str}": "2" * 14,
+        "{district:str}": CODE,
         "{path:path}": "nothing",
         "{path:str}": "nothing",
     }
@@ -219,7 +223,11 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(here: Case, rule: Rule) 
 
 
 # What a stopped device may still do: hand in what it holds, and sign out.
-LATE = {("POST", "/sync/v1/{collection:str}/push"), ("DELETE", "/api/v1/sessions/current")}
+LATE = {
+    ("POST", "/sync/v1/{collection:str}/push"),
+    ("POST", "/sync/v1/sealed"),
+    ("DELETE", "/api/v1/sessions/current"),
+}
 
 
 def test_a_stopped_device_may_hand_in_what_it_holds_and_nothing_else(town: Town) -> None:

@@ -23,17 +23,21 @@ from server.app import create_app
 from server.pokes import Hub
 from server.routes.sessions import SignInBody
 from server.settings import PREFIX, Settings
-from sync import hello, pull as pulling, reconcile
+from server.signing import SealingKeys
+from sync import hello, pull as pulling, receipts, reconcile
 from sync.cases.acts import checked_args, find_act
 from sync.cases.calendars import parse_calendar
 from sync.cases.model import checked
 from sync.cases.rules_lint import lint
 from sync.cases.rulesets import parse_rules
 from sync.cases.schema import json_schema
+from sync.hand_in import hand_in_work
 from sync.push_body import parse
+from sync.sealed import open_bundle
 from sync.tables import DirectoryRow, DistrictRow
 from sync.values import Collection
 from tests.simulation.world import CELLS, DISTRICT, World
+from tests.unit.sync.sealing import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +51,10 @@ DOCUMENTS = sorted(
         PROTOCOL,
     ]
 )
-_RULE = re.compile(r"\b(?:ST|VI|MA|PL|PU|ME|QU|AU|RC|ER|ES|FL)\d+(?:\.\d+)?\b")
+_RULE = re.compile(r"\b(?:ST|VI|MA|PL|PU|ME|QU|AU|RC|ER|ES|FL|CL|SE|RE)\d+(?:\.\d+)?\b")
 _RANGE = re.compile(rf"{_RULE.pattern}[–-]{_RULE.pattern}")
 # What differs from run to run, and is compared by its kind only.
-_MOVING = frozenset({"v", "s", "h", "r", "head", "registered_seq", "received_at"})
+_MOVING = frozenset({"v", "s", "h", "r", "n", "head", "registered_seq", "received_at"})
 
 
 def text_of(path: Path) -> str:
@@ -204,6 +208,34 @@ def test_hello_answers_as_the_protocol_shows(world: World) -> None:
         caller = world.caller("phone-1", "an")
         answer = hello.answer(reader, config, caller, told, wall=world.now, monotonic=0, words={})
     agrees(example("hello-answer"), answer)
+
+
+def test_a_receipt_vouches_for_the_capture_as_the_protocol_shows(world: World) -> None:
+    push(world, "phone-1", "an", "cases", example("push-request"))
+    asked = msgspec.convert(example("receipt-request"), receipts.Asked)
+    caller, shown = world.caller("phone-1", "an"), example("receipt")
+    with world.store.read() as reader:
+        device = receipts.device_of(reader, caller.user_pk, caller.device_id, asked)
+        made = receipts.receipt(reader, DISTRICT, caller.user_id, device, asked.writes, wall=shown["at"])
+    agrees(shown, msgspec.to_builtins(made))
+    assert receipts.read(json.dumps(shown)).writes[0].digest == made.writes[0].digest
+
+
+def test_a_statement_sealed_as_the_protocol_says_is_filed(world: World) -> None:
+    keys = SealingKeys(bytes(32))
+    caller, said = world.caller("phone-1", "an"), example("sealed-statement")
+    phone = Sealer(DISTRICT, keys, said["author"], said["device"])
+    bundle = phone.seal(said["document"], **{name: said[name] for name in ("counter", "captured_at")})
+    assert set(json.loads(bundle)) == set(example("sealed-bundle"))
+    told = example("hello-request") | {"sign_key": phone.sign_key}
+    world.commit(hello.remember(caller.device_pk, told, at=world.now))
+
+    def opener(key: str, sealed: bytes, info: bytes) -> bytes | None:
+        return keys.open(key, sealed, info, newest=1)
+
+    world.commit(hand_in_work([open_bundle(bundle, DISTRICT, opener)]))
+    [held] = page(world, None)["documents"]
+    assert (held["author"], held["title"]) == (said["author"], said["document"]["title"])
 
 
 @pytest.mark.anyio

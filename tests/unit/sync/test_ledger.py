@@ -75,7 +75,7 @@ def test_when_a_phone_wrote_is_told_by_its_clock_set_right(district: District) -
     # The phone's clock is ten hours slow, as its hello showed; it wrote an hour ago.
     slow = 10 * HOUR
     device = district.caller("an", "phone-an").device_pk
-    district.commit(remember(device, {"wall": district.now - slow}))
+    district.commit(remember(device, {"wall": district.now - slow}, at=district.now))
     w = f"9:{district.chance.uuid7(district.now - HOUR - slow)}"
     an.edit(case, title="丙", w=w)
     (line,) = lines(district, "clerk", case["id"])

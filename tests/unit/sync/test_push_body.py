@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sync import push_body
 from sync.push_body import DEPTH_MAX, parse
@@ -35,6 +35,7 @@ def nested(levels: int) -> object:
     return value
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), VALUES), min_size=1, max_size=3), VALUES)
 def test_one_pass_and_row_by_row_read_the_same(documents: list[dict[str, object]], base: object) -> None:
     sent = body(*(CASE | doc for doc in documents), base=base)
