@@ -23,6 +23,7 @@ from server.errors import EXCEPTION_HANDLERS
 from server.jobs import schedule
 from server.metrics import Metrics
 from server.routes import all_handlers
+from server.routes.files import EXPOSED
 from server.routes.pages import read_pages
 from server.routes.sync import WIPE_HEADER
 from server.runtime import Runtime
@@ -89,7 +90,9 @@ def create_app(
             exclude=["^/sync/v1/stream", "^/files/"],
             exclude_opt_key="packed",  # routes whose answers are compressed already
         ),
-        cors_config=CORSConfig(allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER])
+        cors_config=CORSConfig(
+            allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER, *EXPOSED]
+        )
         if settings.cors_origins
         else None,
         openapi_config=_openapi(),

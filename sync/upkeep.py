@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from sync import casework, content, placing
+from sync import casework, content, placing, uploads
 from sync.administration import new_batch, unname_leavers
 from sync.batch import Batch, Item, status_number
 from sync.cases.calendars import add
@@ -169,6 +169,7 @@ def erase_work(collection: int, doc_id: str) -> Work[int]:
         if collection == Collection.cases:
             tx.update("quarantine", {"case_pk": pks}, {"payload": b"", "dek": None, "state": "erased"})
             tx.update("case_clocks", {"case_pk": pks}, {"next_due": None})
+        uploads.forget(tx, [item.before for item in items])
         ids = [item.id for item in items]
         tx.update("quarantine", {"doc_id": ids}, {"payload": b"", "dek": None, "state": "erased"})
         write(tx, batch, context, "erase")

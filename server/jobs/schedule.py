@@ -15,7 +15,7 @@ from msgspec import Struct
 from server.runtime import Runtime
 from sync.errors import StoreUnavailable
 
-MODULES: list[str] = ["server.jobs.escalate", "server.jobs.upkeep"]
+MODULES: list[str] = ["server.jobs.escalate", "server.jobs.upkeep", "server.jobs.files"]
 _log = logging.getLogger("wangge.jobs")
 
 

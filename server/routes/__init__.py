@@ -8,6 +8,7 @@ MODULES = [
     "server.routes.sessions",
     "server.routes.sync",
     "server.routes.stream",
+    "server.routes.files",
     "server.routes.commands",
     "server.routes.console",
     "server.routes.escalations",

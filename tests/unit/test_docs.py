@@ -47,7 +47,7 @@ DOCUMENTS = sorted(
         PROTOCOL,
     ]
 )
-_RULE = re.compile(r"\b(?:ST|VI|PL|PU|ME|QU|AU|RC|ES)\d+(?:\.\d+)?\b")
+_RULE = re.compile(r"\b(?:ST|VI|PL|PU|ME|QU|FI|AU|RC|ES)\d+(?:\.\d+)?\b")
 _RANGE = re.compile(rf"{_RULE.pattern}[–-]{_RULE.pattern}")
 # What differs from run to run, and is compared by its kind only.
 _MOVING = frozenset({"v", "s", "h", "r", "head", "registered_seq", "received_at"})
