@@ -26,6 +26,7 @@ from server.metrics import Metrics
 from server.others import Others
 from server.packing import EncodingRefused, encoding_of, make_packing, unpacked
 from server.routes import all_handlers
+from server.routes.files import EXPOSED
 from server.routes.pages import read_pages
 from server.routes.sync import WIPE_HEADER
 from server.runtime import Runtime
@@ -109,7 +110,9 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=BODY_MAX,
-        cors_config=CORSConfig(allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER])
+        cors_config=CORSConfig(
+            allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER, *EXPOSED]
+        )
         if settings.cors_origins
         else None,
         openapi_config=_openapi(),

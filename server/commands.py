@@ -21,6 +21,7 @@ from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
 from server.erasing import sweep
+from server.files.verifying import look_over
 from server.reassigning import go_on_blocking
 from server.receipts import checked, standing
 from server.runtime import Runtime
@@ -41,12 +42,13 @@ from sync.cases.rules_lint import lint
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context
 from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
-from sync.errors import BadRequest, NotFound, SyncError, Unprocessable
+from sync.errors import BadRequest, NotFound, StoreUnavailable, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
 from sync.hand_in import hand_in_work
 from sync.reassign import RUNNING, hand_over_unit, hand_over_worker, progress
 from sync.scope import POLICIES, POLICY
 from sync.store import Reader, Row, Tx
+from sync.uploads import ask_again as ask_for_files
 
 _PIECES_A_STEP = 10
 UNIT_COLUMNS = ("code", "type", "name", "area", "level", "parent")
@@ -511,15 +513,43 @@ def calendar_import(runtime: Runtime, actor: str, *, toml: str, district: str | 
     return the_district(runtime, district).writer.submit_blocking(load_calendar(toml), actor=actor)
 
 
-def verify(runtime: Runtime, _: str, *, district: str | None = None) -> list[dict[str, Any]]:
-    """Check every district, or one; returns a report each."""
+def verify(
+    runtime: Runtime,
+    actor: str,
+    *,
+    district: str | None = None,
+    all_files: bool = False,
+    ask_again: bool = False,
+) -> list[dict[str, Any]]:
+    """Check every district, or one; returns a report each.
+
+    `all_files` reads the bytes of every file and not only of the newest; `ask_again` lets those that are lost be
+    missing again, so that phones which have them send them.
+    """
     lost = {code: why for code, why in runtime.unreadable.items() if district in {None, code}}
     chosen = list(runtime.districts.values())
     if district:
         chosen = [] if lost else [runtime.district(district)]
-    found = [verify_district(open_.code, open_.store, open_.keys) for open_ in chosen]
+    found = [_with_files(runtime, open_, actor, every=all_files, ask_again=ask_again) for open_ in chosen]
     found += [Verified(code, [why]) for code, why in lost.items()]
     return [msgspec.to_builtins(report) for report in found]
+
+
+def _with_files(runtime: Runtime, open_: District, actor: str, *, every: bool, ask_again: bool) -> Verified:
+    report = verify_district(open_.code, open_.store, open_.keys)
+    try:
+        looked = look_over(open_.code, open_.store, open_.keys, runtime.files.store, every=every)
+    except StoreUnavailable as error:
+        report.faults.append(f"files: {error.detail}")
+        return report
+    report.files = looked.held
+    report.faults += looked.faults()
+    if ask_again and looked.lost:
+        if len(looked.lost) == looked.held:
+            report.faults.append("no file at all is in the store: see that it is the right one, and mounted")
+        else:
+            open_.writer.submit_blocking(ask_for_files(looked.lost), actor=actor)
+    return report
 
 
 # --- sealed bundles and receipts -------------------------------------------------------------------------------------

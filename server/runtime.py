@@ -10,6 +10,7 @@ from typing import Any, Final
 from server.clocks import DomainClock, wall_ms
 from server.database import BadDistrict, Database, DistrictEntry, check_code
 from server.districts import District
+from server.files.keeper import FileKeeper
 from server.heralds import Herald
 from server.keys import DistrictKeys, KeyFileError, SystemChance, TokenKey, create_key_file
 from server.metrics import Metrics
@@ -43,6 +44,7 @@ class Runtime:
         self.metrics = Metrics()
         self.hub = Hub()
         self.herald = Herald(settings.libpq_url) if settings.postgres else None
+        self.files = FileKeeper(settings.files)
         self.token_key: TokenKey | None = None
         self.districts: dict[str, District] = {}
         self.unreadable: dict[
@@ -99,6 +101,7 @@ class Runtime:
     def close(self) -> None:
         """End the streams, finish the writes, close the databases."""
         self.hub.close()
+        self.files.close()
         for district in list(self.districts.values()):
             district.close()
         self.districts.clear()

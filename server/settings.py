@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -86,7 +87,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def files(self) -> str:
         """Where uploads are kept, as a URL."""
-        return self.files_url or f"file://{(self.folder / 'files').absolute()}"
+        return self.files_url or (self.folder / "files").absolute().as_uri()
+
+    @property
+    def files_folder(self) -> Path | None:
+        """The folder where uploads are kept, None where they are in a bucket."""
+        url = urlsplit(self.files)
+        return Path(unquote(url.path)) if url.scheme == "file" else None
 
     @property
     def loopback(self) -> bool:
@@ -156,6 +163,7 @@ def refusals(settings: Settings, districts: Mapping[str, Kind] | None = None) ->
     return [
         *_network_refusals(settings),
         *_database_refusals(settings),
+        *_files_refusals(settings),
         *_secret_refusals(settings),
         *_mode_refusals(settings),
         *_purpose_refusals(settings),
@@ -221,6 +229,15 @@ def _database_refusals(settings: Settings) -> list[str]:
     return []
 
 
+def _files_refusals(settings: Settings) -> list[str]:
+    url = urlsplit(settings.files)
+    if url.scheme == "file" and not url.netloc and url.path.startswith("/"):
+        return []
+    if url.scheme == "s3" and len(url.netloc) > 2:
+        return []
+    return ["WANGGE_FILES_URL must be file:///folder or s3://bucket/prefix."]
+
+
 def _secret_refusals(settings: Settings) -> list[str]:
     found = []
     token = settings.metrics_token
@@ -256,6 +273,8 @@ def _mode_refusals(settings: Settings) -> list[str]:
     if keys.is_dir() and keys.stat().st_mode & 0o077:
         found.append(f"The folder {keys} is open to other users: chmod 700 {keys}.")
     folders, files = [settings.folder], list[Path]()
+    if settings.files_folder is not None:
+        folders.append(settings.files_folder)
     if not settings.postgres:
         databases = settings.sqlite_folder
         folders += [databases, databases / "districts"]

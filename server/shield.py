@@ -23,6 +23,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(self), microphone=(self), payment=(), usb=()",
 }
+# Every answer of an address of uploads says which tus is spoken, the refusal of another version too.
+FILES_PATH = "/files/v1"
+TUS_HEADERS = {"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0"}
 TLS_HEADER = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
 
@@ -94,6 +97,9 @@ def make_before_send(settings: Settings) -> Any:
         headers = MutableScopeHeaders.from_message(message)
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
+        if scope["path"].startswith(FILES_PATH):
+            for name, value in TUS_HEADERS.items():
+                headers.setdefault(name, value)
         headers.setdefault("Content-Security-Policy", API_POLICY)
         headers.setdefault("Cache-Control", "no-store")
         if settings.behind_tls_proxy:

@@ -25,6 +25,7 @@ _POINTERS = (
     ("naming", "case_pk", "document", "pk"),
     ("naming", "user_pk", "account", "pk"),
     ("query_code", "case_pk", "document", "pk"),
+    ("blob", "doc_pk", "document", "pk"),
     ("case_clocks", "case_pk", "document", "pk"),
     ("firing", "case_pk", "document", "pk"),
     ("escalation", "case_pk", "document", "pk"),
@@ -48,6 +49,7 @@ class Verified(Struct):
     head: int | None = None
     epoch: int | None = None
     documents: int | None = None
+    files: int | None = None  # whose bytes are held
     audit_records: int | None = None
     audit_last: str = ""  # the end of the chain, to be kept outside
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from sync import content
+from sync import content, uploads
 from sync.administration import new_batch
 from sync.batch import Batch, Item
 from sync.cases import escalation
@@ -173,6 +173,7 @@ def _erase(tx: Tx, context: Context, doc: Doc, action: str) -> Erased:
     if doc.collection == Collection.cases:
         batch.closed += [row for row in tx.namings(cases=[doc.pk]) if row.v_to is None and not row.denied]
     _empty_beside(tx, context, docs)
+    uploads.forget(tx, docs)
     if items:
         write(tx, batch, context, action)
     else:

@@ -1,5 +1,6 @@
 """Decisions on pushed rows of ``files``: what a file is and whose; its bytes travel apart."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sync import content
@@ -29,7 +30,16 @@ def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Do
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
     if merged_into(batch, facts, caller, row, item, result.values, "files"):
+        if item.values.get("kind") == "voice":
+            batch.set(item, {"transcript_state": _transcript_state(item.values)})
         restamp(batch, facts, item, row, caller)
+
+
+def _transcript_state(values: Mapping[str, Any]) -> str:
+    """FI6: a voice note has been written down, or waits for somebody who does, unless none is wanted."""
+    if values.get("transcript"):
+        return "done"
+    return "none" if values.get("transcript_state") == "none" else "wanted"
 
 
 # A photo or a voice note shows what happened; papers are the handlers' own, a roster of people a named person's.
@@ -53,6 +63,8 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
         "received_at": batch.now,
         "state": "missing",
     }
+    if values.get("kind") == "voice":
+        values["transcript_state"] = _transcript_state(values)
     if row.w is not None:
         values["w"] = row.w
     owner = values.get("owner_id")

@@ -548,6 +548,58 @@ class Session(DistrictRow, table=True):
     ended_at: int | None = _big(null=True)
 
 
+# --- the bytes of files ----------------------------------------------------------------------------------------------
+
+
+class Upload(DistrictRow, table=True):
+    """Bytes that a phone is sending, or has sent and that wait for their document: open, complete, done or ended."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        Index("upload_device", "device_pk", "state"),
+        Index("upload_state", "state", "expires_at"),
+        Index("upload_file", "file_id", "state"),
+    )
+    id: str = Field(primary_key=True, sa_type=Text)
+    file_id: bytes = _bytes()
+    user_pk: int = _big()
+    device_pk: int = _big()
+    late: bool = Field(default=False)  # begun by a device that was stopped
+    sha256: str = _text()  # of the whole, as the phone told it
+    length: int = _big()
+    received: int = _big(0)
+    parts: str = _text("[]")  # where each part begins and the name it has in the store, as JSON
+    dek: bytes = _bytes()  # the parts' key, wrapped; empty once nobody is to read them again
+    told: bytes = _bytes()  # Upload-Metadata as it was sent, sealed
+    state: str = _text("open")
+    created_at: int = _big()
+    expires_at: int = _big()
+
+
+class Blob(DistrictRow, table=True):
+    """The bytes of a verified file: held, dropped (nobody may read them), deleting, or deleted.
+
+    `address` is a keyed digest of content and data key: the same bytes lie once within what one key seals, and nobody
+    can ask the store whether it has something.
+    """
+
+    __tablename__ = "blob"
+    __table_args__ = (
+        Index("blob_doc", "doc_pk"),
+        Index("blob_address", "address"),
+        Index("blob_state", "state"),
+    )
+    pk: int | None = _key()
+    doc_pk: int = _big()
+    address: str = _text()
+    sha256: str = _text()  # of what is kept, which is not what was sent where a picture was written anew
+    size: int = _big()
+    thumbnail: int = _big(0)  # bytes of the small picture, 0 where there is none
+    mime: str = _text()
+    state: str = _text("held")
+    stored_at: int = _big()
+
+
 # --- rules and settings ----------------------------------------------------------------------------------------------
 
 

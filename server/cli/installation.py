@@ -105,18 +105,23 @@ def _progress(what: str) -> None:
 
 @main.command(name="verify")
 @district_option
+@click.option("--all-files", is_flag=True, help="Read the bytes of every file, not only of the newest 500.")
+@click.option(
+    "--ask-again", is_flag=True, help="Files whose bytes are lost are asked for again from the phones."
+)
 @data_option
 @reported
-def verify_command(district: str | None, data: str | None) -> None:
-    """Check the file, the references, the clock, the audit chain and the keys of each district."""
+def verify_command(district: str | None, all_files: bool, ask_again: bool, data: str | None) -> None:
+    """Check the database, the references, the clock, the audit chain, the keys and the files of each district."""
     bad = False
-    for report in call_district("verify", data, district=district):
+    for report in call_district("verify", data, district=district, all_files=all_files, ask_again=ask_again):
         if report["documents"] is None:
             click.echo(f"{report['district']}: cannot be read")
         else:
             click.echo(
                 f"{report['district']}: number {report['head']}, epoch {report['epoch']}, "
-                f"{report['documents']} documents, {report['audit_records']} audit records, "
+                f"{report['documents']} documents, {report['files'] or 0} files, "
+                f"{report['audit_records']} audit records, "
                 f"chain ends {report['audit_last'] or '-'}"
             )
         for fault in report["faults"]:

@@ -73,10 +73,10 @@ def check_chain(reader: Reader) -> dict[str, Any]:
     return {"verified": verified, "records": count, "from": first, "last": former.hex()}
 
 
-def look_work(case_pk: int) -> Work[None]:
-    """Record that somebody has looked at a case: it takes no number, nobody's phone need ask."""
+def look_work(doc_pk: int, action: str = "case.look") -> Work[None]:
+    """Record that somebody has looked at a case or a file: it takes no number, nobody's phone need ask."""
 
     def work(tx: Tx, context: Context) -> None:
-        audit_row(tx, context, tx.head().seq, "case.look", [str(case_pk)])
+        audit_row(tx, context, tx.head().seq, action, [str(doc_pk)])
 
     return work

@@ -121,6 +121,8 @@ def page_of(sight: Sight, seen: Seen) -> dict[str, Any]:
     }
     if seen.level >= Level.plain:
         page["title"] = model.display_title(seen.shown)
+        page["files"] = files_of(sight, seen)
+        page["files_missing"] = [file["id"] for file in page["files"] if file.get("state") != "verified"]
     if seen.level == Level.full:
         page["ledger"] = lines_of_case(sight, seen.doc)
         page["carried"] = carried_of(sight, seen)
@@ -225,3 +227,16 @@ def timeline_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
         lines.append((doc.born, doc.pk, line))
     lines.sort(key=lambda entry: entry[:2])
     return [line for _, _, line in lines]
+
+
+def files_of(sight: Sight, seen: Seen) -> list[dict[str, Any]]:
+    """The case's files that this person sees, in the order in which they came, whether their bytes are here or not."""
+    return [
+        values
+        | {
+            "state_zh": word(TABLES["file_states"], values.get("state")),
+            "reason_zh": word(TABLES["file_refusals"], values.get("reason")),
+            "author_name": user_name(sight.config, values.get("author")),
+        }
+        for _, _, values in children_of(sight, seen.doc.pk, Collection.files)
+    ]

@@ -17,7 +17,12 @@ from server.runtime import Runtime
 from sync.errors import StoreUnavailable
 from sync.reassign import is_under_way
 
-MODULES: list[str] = ["server.jobs.bounds", "server.jobs.escalate", "server.jobs.upkeep"]
+MODULES: list[str] = [
+    "server.jobs.bounds",
+    "server.jobs.escalate",
+    "server.jobs.upkeep",
+    "server.jobs.files",
+]
 _log = logging.getLogger("wangge.jobs")
 
 

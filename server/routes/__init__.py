@@ -9,6 +9,7 @@ MODULES = [
     "server.routes.sync",
     "server.routes.sealed",
     "server.routes.stream",
+    "server.routes.files",
     "server.routes.commands",
     "server.routes.console",
     "server.routes.escalations",

@@ -146,6 +146,8 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
     admission.charge(device, monotonic_ms(), body.count(b'"newDocumentState"'), len(body))
     work = push_work(sender, number, body)
     answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
+    if number == Collection.files:
+        runtime_of(request).files.look(district)  # the bytes may have come before
     runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
     # PU13: told when the rows are safe, where a client that does not know of it looks over it
     headers = {WIPE_HEADER: "true"} if sender.late else None

@@ -146,6 +146,10 @@ class ClockName(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pausable: bool
 
 
+class FileKind(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    max_bytes: int
+
+
 class Paper(Row, frozen=True, forbid_unknown_fields=True, kw_only=True):
     place: str = "-"
 
@@ -169,6 +173,7 @@ ROW_TYPES: Final[dict[str, type[Row]]] = {
     "care": Care,
     "task_types": TaskType,
     "clocks": ClockName,
+    "file_kinds": FileKind,
     "papers": Paper,
 }
 """Tables whose rows say more than code and words; all others are plain `Row`s."""
@@ -252,6 +257,7 @@ ENTRY_TYPES: Final = _typed("entry_types", EntryType)
 VISIT_OUTCOMES: Final = _typed("visit_outcomes", VisitOutcome)
 CARE: Final = _typed("care", Care)
 TASK_TYPES: Final = _typed("task_types", TaskType)
+FILE_KINDS: Final = _typed("file_kinds", FileKind)
 PAPERS: Final = _typed("papers", Paper)
 
 OPEN_STATUSES: Final = frozenset(code for code, row in STATUSES.items() if row.open)

@@ -230,7 +230,8 @@ FILES: Final = (
     _phone("transcript", text(20_000), "text", "personal"),
     _phone("transcript_state", one_of("transcript_states")),
     *_WRITTEN,
-    *_server("class", "keep_until", "state", "cell"),
+    # `reason`: why its bytes were refused; `seconds`: how long a recording is
+    *_server("class", "keep_until", "state", "reason", "seconds", "cell"),
     *_KEPT,
 )
 

@@ -12,8 +12,12 @@ import pytest
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
+from sync import content
 from sync.cases.catalogue import ROLES
+from sync.values import Collection
+from tests import files
 from tests.http.town import CELLS, CODE, ELSEWHERE, PASSWORD, Town, new_id
+from tests.http.tus import BODY, TUS, create, document, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +49,7 @@ class Rule(Struct, frozen=True):
     else_: int = 403
     asked: frozenset[str] = EVERYBODY
     body: Any = None
+    headers: dict[str, str] = {}
 
 
 def also(roles: frozenset[str]) -> frozenset[str]:
@@ -53,6 +58,9 @@ def also(roles: frozenset[str]) -> frozenset[str]:
 
 
 NOBODY: frozenset[str] = frozenset()
+APPENDED = {**BODY, "Upload-Offset": "0"}
+HEAD_BY_POST = {**TUS, "X-HTTP-Method-Override": "HEAD"}
+MINE = frozenset({"grid_worker"})  # who has begun the upload of the matrix
 RULES = (
     # open to all
     Rule("GET", "/health/live", anonymous=True),
@@ -84,6 +92,7 @@ RULES = (
     Rule("POST", "/sync/v1/ticket"),
     Rule("GET", "/sync/v1/stream", asked=NOBODY),  # does not end
     Rule("GET", "/sync/v1/catalogue/{version:str}"),
+    Rule("POST", "/files/v1"),
     Rule("GET", "/api/v1/units"),
     Rule("GET", "/api/v1/cells"),
     Rule("GET", "/api/v1/cells/generations"),
@@ -118,6 +127,12 @@ RULES = (
     Rule("GET", "/api/v1/cases/{case_id:str}/duplicates", SEE, else_=404),
     Rule("GET", "/api/v1/ledger/{collection:str}/{doc_id:str}", FULL, else_=404),
     Rule("POST", "/api/v1/ledger/{line_id:int}/acts", FULL, else_=404, body={}),
+    Rule("GET", "/files/v1/{file_id:str}", SEE, else_=404),
+    Rule("GET", "/files/v1/{file_id:str}/thumbnail", SEE, else_=404),
+    # by whose it is: nobody else's upload is there for anybody
+    Rule("PATCH", "/files/v1/uploads/{upload_id:str}", MINE, else_=404, headers=APPENDED),
+    Rule("POST", "/files/v1/uploads/{upload_id:str}", MINE, else_=404, headers=HEAD_BY_POST),
+    Rule("DELETE", "/files/v1/uploads/{upload_id:str}", MINE, else_=404, asked=EVERYBODY - MINE, headers=TUS),
     Rule("POST", "/api/v1/escalations/{row_id:str}/acts", LEADERS | CENTRE | {"duty_officer"}, body={}),
     Rule("POST", "/api/v1/quarantine/{item_id:str}/acts", CENTRE, body={}),
     # the command line of this machine
@@ -155,7 +170,13 @@ def parts_of(town: Town, case: str) -> dict[str, str]:
         rows = reader.find(table, {pointer: doc.pk}, limit=1)
         return str(rows[0][name]) if rows else new_id() if name == "id" else "999999"
 
+    def upload(reader: Any) -> str:
+        rows = reader.find("upload", {"state": "open"}, limit=1)
+        return str(rows[0]["id"]) if rows else new_id()
+
     return {
+        "{file_id:str}": town.district.read_blocking(lambda reader: photo_of(reader, case)),
+        "{upload_id:str}": town.district.read_blocking(upload),
         "{case_id:str}": case,
         "{row_id:str}": town.district.read_blocking(lambda reader: of_case(reader, "escalation")),
         "{item_id:str}": town.district.read_blocking(lambda reader: of_case(reader, "quarantine")),
@@ -174,6 +195,13 @@ def parts_of(town: Town, case: str) -> dict[str, str]:
     }
 
 
+def photo_of(reader: Any, case: str) -> str:
+    """A photo of the case, if there is one."""
+    found = reader.documents(0, [bytes.fromhex(case.replace("-", ""))])
+    photos = reader.children([doc.pk for doc in found], collection=Collection.files)
+    return content.id_text(Collection.files, photos[0].id) if photos else new_id()
+
+
 def filled(path: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         path = path.replace(name, value)
@@ -183,9 +211,14 @@ def filled(path: str, values: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def here(shared_town: Town) -> Case:
-    """A case that was dispatched, not signed for, raised, and that somebody elsewhere has tried to edit."""
+    """A case that was dispatched, not signed for, raised, and that somebody elsewhere has tried to edit.
+
+    It has a photo, and an upload of another has begun.
+    """
     town = shared_town
     case = town.admitted()
+    verified(town, case)
+    create(town, "grid_worker", document(town, "grid_worker", case, None), files.picture())
     town.must_act("dispatcher", case, "dispatch", unit="S1-JUSTICE")
     town.push("grid_worker_2", "cases", {"id": case, "kind": "dispute", "title": "x", "captured_at": 1})
     town.push("grid_leader", "cases", {"id": case, "kind": "dispute", "title": "y", "captured_at": 1})
@@ -202,7 +235,7 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(here: Case, rule: Rule) 
     path = filled(rule.path, here.values)
 
     def status(user: str | None) -> int:
-        headers = {} if user is None else here.town.bearer(user)
+        headers = rule.headers | ({} if user is None else here.town.bearer(user))
         content = {"content": rule.body} if isinstance(rule.body, bytes) else {"json": rule.body}
         options: dict[str, Any] = content if rule.method == "POST" and rule.body is not None else {}
         answer = here.town.client.request(rule.method, path, headers=headers, **options)
@@ -227,6 +260,9 @@ LATE = {
     ("POST", "/sync/v1/{collection:str}/push"),
     ("POST", "/sync/v1/sealed"),
     ("DELETE", "/api/v1/sessions/current"),
+    ("POST", "/files/v1"),
+    ("PATCH", "/files/v1/uploads/{upload_id:str}"),
+    ("POST", "/files/v1/uploads/{upload_id:str}"),
 }
 
 
@@ -239,10 +275,11 @@ def test_a_stopped_device_may_hand_in_what_it_holds_and_nothing_else(town: Town)
     for rule in sorted(closed, key=lambda rule: ((rule.method, rule.path) in LATE, rule.method == "DELETE")):
         content = {"content": rule.body} if isinstance(rule.body, bytes) else {"json": rule.body}
         options: dict[str, Any] = content if rule.method == "POST" and rule.body is not None else {}
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}", **rule.headers}
         answer = town.client.request(rule.method, filled(rule.path, values), headers=headers, **options)
         if (rule.method, rule.path) in LATE:
-            assert answer.status_code in {200, 204}, rule.path
+            # Nothing of an upload is told here, and of somebody else's there is nothing: but the door is open.
+            assert answer.status_code in {200, 204, 404, 412}, rule.path
         else:
             assert (answer.status_code, answer.json()["wipe"]) == (401, True), rule.path
 
@@ -292,6 +329,10 @@ def secret(town: Town, **fields: Any) -> str:
     ):
         entry = {"id": new_id(), "case_id": case, "type": kind, "at": town.now(), "body": body, "w": new_id()}
         town.push("grid_worker", "entries", entry)
+    verified(town, case, data=files.with_exif(CANARY))
+    voice = files.ogg(2, tags=CANARY.encode())
+    verified(town, case, "voice", voice)
+    document(town, "grid_worker", case, voice, "voice", transcript=text, mime=CANARY)
     for user in ("grid_worker_2", "community_leader"):
         town.push(user, "cases", {"id": case, "kind": "dispute", "title": text, "captured_at": town.now()})
     other = {"id": case, "kind": "dispute", "title": f"又是{text}", "captured_at": town.now()}

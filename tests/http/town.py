@@ -160,7 +160,7 @@ class Town:
                 {"id": new_id(), "role": "applicant", "name": "王小梅", "phone": "13800001111"},
                 {"id": new_id(), "role": "respondent", "name": "李大山", "id_number": "410399199001010011"},
             ],
-            "w": f"{_counter()}:{new_id()}",
+            "w": next_w(),
             **fields,
         }
         answer = self.push(user, "cases", doc)
@@ -188,6 +188,11 @@ def _counter() -> int:
     global _count  # noqa: PLW0603  # a phone's counter only goes up
     _count += 1
     return _count
+
+
+def next_w() -> str:
+    """A write id as a phone makes one."""
+    return f"{_counter()}:{new_id()}"
 
 
 def new_id() -> str:
