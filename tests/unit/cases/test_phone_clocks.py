@@ -135,6 +135,12 @@ def test_what_the_phone_tells_oddly_of_its_clocks_is_not_believed() -> None:
     assert contact_of({"wall": 5, "boot": "", "rtt": -1, "monotonic": True}, NINE) == Contact(NINE, 5)
 
 
+@pytest.mark.parametrize("rtt", [0, 300, 20_000])
+def test_a_slow_line_does_not_make_a_right_clock_wrong(rtt: int) -> None:
+    assert at(0, rtt=rtt).offset == 0
+    assert at(0, rtt=rtt).error == rtt // 2
+
+
 def test_of_contacts_that_agree_the_first_and_the_last_are_kept_and_a_jump_is_never_forgotten() -> None:
     contacts: list[Contact] = []
     for minute in range(600):
