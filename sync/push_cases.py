@@ -43,7 +43,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     if is_duplicate(batch, facts, doc, row):
         if facts.restored is not None and doc.gone is None:
             # What was handed in again without its base comes once more with it, as an ordinary push.
-            _keep_lost_base(batch, facts, row, batch.take(doc), _NAME)
+            keep_lost_base(batch, facts, row, batch.take(doc), _NAME)
         return
     # PU8: who sees nothing, or not everything, does not write; what he sent is kept.
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
@@ -185,14 +185,19 @@ def _capture(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
     item.said = row.said
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
-    if row.base is not None:
-        # RC6: a base nobody here has: its values may be all that is left of a lost history.
-        lost = {
-            k: v for k, v in row.base.items() if k in values and v is not None and not same(v, values.get(k))
-        }
-        if lost:
-            batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, met=Met())
+    keep_base(batch, row, item, values)
     _link_waiting(batch, facts, item, row.key)
+
+
+def keep_base(batch: Batch, row: PushRow, item: Item, values: Mapping[str, Any]) -> None:
+    """RC6: a base that nobody here has: its values may be all that is left of a lost history."""
+    lost = {
+        field: value
+        for field, value in (row.base or {}).items()
+        if field in values and value is not None and not same(value, values.get(field))
+    }
+    if lost:
+        batch.dispute(item, "*", "lost_base", {"base": lost}, w=row.mark, met=Met())
 
 
 def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str) -> None:
@@ -361,7 +366,7 @@ def merged_into(
     """Merge the pushed values into the item; losers go to the ledger. Returns the changed fields."""
     doc = item.before
     theirs = item.values
-    _keep_lost_base(batch, facts, row, item, name)
+    keep_lost_base(batch, facts, row, item, name)
     base = _base_of(name, row, mine)
     if base is not None:
         base |= {field: not_taken_out(base.get(field), mine[field]) for field in row.checked.partial}
@@ -415,7 +420,7 @@ def _met(facts: Facts, item: Item, field: str) -> Met:
     )
 
 
-def _keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: str) -> None:
+def keep_lost_base(batch: Batch, facts: Facts, row: PushRow, item: Item, name: str) -> None:
     """RC6: after a restore, values of a base that this history never had may be all that is left of them.
 
     Fields the phone did not touch would else come back in their older form, and nobody would know of the newer. A

@@ -13,6 +13,8 @@ from sync.push_cases import (
     claims,
     is_duplicate,
     is_new_and_sound,
+    keep_base,
+    keep_lost_base,
     keep_rest,
     merged_into,
     restamp,
@@ -45,6 +47,8 @@ def _stored(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Doc | 
 def _may_edit(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> Item | None:
     """The item to edit, or None when the row is a repeat or was put aside."""
     if is_duplicate(batch, facts, doc, row):
+        if facts.restored is not None and row.base is not None and doc.gone is None:
+            keep_lost_base(batch, facts, row, batch.take(doc), content.NAMES[doc.collection])
         return None
     level = facts.level(caller.user_pk, doc, batch.opened, batch.closed)
     if doc.gone is not None or level == Level.none:
@@ -101,6 +105,7 @@ def decide_visit(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> No
         device=caller.device_pk,
         digest=row.digest,
     )
+    keep_base(batch, row, item, result.values)
     _visit_made(batch, facts, caller, item)
     find_cases(batch, facts, [facts.by_pk[pk] for pk in facts.waiting.get(row.key, ())])
     if result.rest:

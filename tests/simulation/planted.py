@@ -266,7 +266,7 @@ BUGS = (
     bug(
         "a base of a lost history is forgotten",
         "test_17",
-        ("push_cases", "    _keep_lost_base(batch, facts, row, item, name)\n", ""),
+        ("push_cases", "    keep_lost_base(batch, facts, row, item, name)\n", ""),
     ),
     bug(
         "a person's task that changed hands stays where it was",

@@ -211,3 +211,12 @@ def test_a_visit_to_a_home_out_of_sight_closes_nothing(district: District) -> No
     an.push("visits", visit(an, household_id=home, outcome="met"))
     (task,) = cui.pull("tasks").values()
     assert "closed_at" not in task
+
+
+def test_the_base_of_a_visit_that_a_lost_history_knew_is_kept(district: District) -> None:
+    """RC6: what somebody wrote before the restore stands in the base alone."""
+    an = district.phone("an")
+    lost = visit(an, notes="门锁着") | {"v": 900}
+    an.push("visits", lost | {"notes": "家里有人", "w": an.next_w()}, base=lost)
+    (line,) = district.ledger(lost["id"], "visits")
+    assert (line["rule"], line["values"]["base"]["notes"]) == ("lost_base", "门锁着")
