@@ -287,12 +287,13 @@ def test_nobody_finishes_or_sees_the_upload_of_somebody_else(town: Town) -> None
             assert (other.status_code, other.content) == (404, unknown.content)
     # Sent for a file of somebody else they are nobody's: the same answers as for an id that nobody knows.
     forged = files.picture(shade=3)
-    answers = [create(town, "grid_leader", name, forged) for name in (file_id, new_id())]
-    assert [answer.status_code for answer in answers] == [201, 201]
+    unnamed = document(town, "grid_worker", case, None)  # its document names no content
+    answers = [create(town, "grid_leader", name, forged) for name in (file_id, unnamed, new_id())]
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
     for answer in answers:
         assert patch(town, "grid_leader", answer.headers["location"], 0, forged).status_code == 204
     settled(town)
-    assert state(town, file_id) == ("partial", None)
+    assert (state(town, file_id), state(town, unnamed)) == (("partial", None), ("missing", None))
     patch(town, "grid_worker", where, 50, data[50:])
     settled(town)
     assert state(town, file_id) == ("verified", None)

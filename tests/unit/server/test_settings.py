@@ -57,6 +57,9 @@ UNSAFE: dict[str, dict[str, Any]] = {
     "open on IPv6": {"host": "::"},
     "any proxy": {"trusted_proxies": ("0.0.0.0/0",)},
     "a proxy that is no address": {"trusted_proxies": ("proxy",)},
+    "files beside the working folder": {"files_url": "file://files"},
+    "files in no bucket": {"files_url": "s3:///"},
+    "files somewhere else": {"files_url": "https://example.org/files"},
     "a short metrics token": {"metrics_token": "abc"},
     "a default metrics token": {"metrics_token": "changeme"},
     "a metrics token of one letter": {"metrics_token": "a" * 40},
@@ -82,7 +85,9 @@ def test_a_safe_configuration_is_not(tmp_path: Path) -> None:
             "trusted_proxies": ("10.0.0.0/8",),
             "metrics_token": "q8s7df6g5h4j3k2l",
             "cors_origins": ("https://grid.example.org",),
+            "files_url": "s3://grid-files/district",
         },
+        {"files_url": (tmp_path / "files").as_uri()},
     ]
     for values in cases:
         assert refusals(Settings(data=str(tmp_path), **values)) == []
