@@ -17,14 +17,14 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from server import strict_json
 from server.auth.guards import provide_caller, require_access
-from server.auth.lockout import AddressLimit, Phantoms, Tries
+from server.auth.lockout import PerMinute, Phantoms, Tries
 from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
 from server.jobs import schedule
 from server.metrics import Metrics
 from server.routes import all_handlers
 from server.routes.pages import read_pages
-from server.routes.sync import WIPE_HEADER
+from server.routes.sync import DIGESTS_A_MINUTE, WIPE_HEADER
 from server.runtime import Runtime
 from server.settings import Settings
 from server.shield import make_before_send, make_shield
@@ -89,7 +89,10 @@ def create_app(
             exclude=["^/sync/v1/stream", "^/files/"],
             exclude_opt_key="packed",  # routes whose answers are compressed already
         ),
-        cors_config=CORSConfig(allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER])
+        cors_config=CORSConfig(
+            allow_origins=list(settings.cors_origins),
+            expose_headers=[WIPE_HEADER, "Retry-After"],
+        )
         if settings.cors_origins
         else None,
         openapi_config=_openapi(),
@@ -103,7 +106,8 @@ def create_app(
                 "used_commands": {},
                 "phantoms": Phantoms(),
                 "tries": Tries(),
-                "address_limit": AddressLimit(),
+                "address_limit": PerMinute(),
+                "digest_limit": PerMinute(DIGESTS_A_MINUTE),
                 "pages": read_pages(PAGES_FOLDER),
             }
         ),

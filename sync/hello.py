@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from sync import digest, versions
 from sync.commit import Context, Work
 from sync.config import Config
 from sync.pull import LIMIT_MAX, Caller
@@ -28,14 +29,18 @@ def answer(
     wall: int,
     monotonic: int,
     words: Mapping[str, str],
+    digests: bool = True,
 ) -> dict[str, Any]:
-    """The server's half. `told.cursors` maps collections to the `s` of their checkpoints."""
+    """The server's half. `told.cursors` maps collections to the `s` of their checkpoints.
+
+    `digests`: whether the device may ask for any now (DG4).
+    """
     head = reader.head()
     cursors = told.get("cursors") if isinstance(told.get("cursors"), dict) else {}
     dirty = [
         item.name
         for item in Collection
-        if not isinstance(cursors, dict) or cursors.get(item.name) != head.seq
+        if not isinstance(cursors, dict) or cursors.get(item.name) != head.seq or _risen(item, told, caller)
     ]
     sent = told.get("wall")
     waiting = reader.find(
@@ -62,10 +67,38 @@ def answer(
             "row_bytes": ROW_BYTES_MAX,
             "pull_limit": LIMIT_MAX,
         },
-        "minimum": {"protocol": PROTOCOL},
+        "minimum": {"protocol": PROTOCOL, "schema": versions.OLDEST},
+        "schema": {"spoken": caller.speaks, "current": versions.CURRENT},
+        **_digests(reader, config, caller, told, allowed=digests),
         "catalogue": dict(words),
         "generation": config.generation,
     }
+
+
+def _risen(collection: Collection, told: Mapping[str, Any], caller: Caller) -> bool:
+    """EV5: whether fields came since the version under which the phone last finished a pull."""
+    before = told.get("schema")
+    before = before.get("from") if isinstance(before, dict) else before
+    known = isinstance(before, int) and not isinstance(before, bool)
+    return known and bool(versions.added(collection, before, caller.speaks))
+
+
+def digests_asked(told: Mapping[str, Any]) -> list[Collection]:
+    """The collections whose digests a phone wants."""
+    wanted = told.get("digests")
+    return [item for item in Collection if item.name in wanted] if isinstance(wanted, list) else []
+
+
+def _digests(
+    reader: Reader, config: Config, caller: Caller, told: Mapping[str, Any], *, allowed: bool
+) -> dict[str, Any]:
+    """DG1, DG4: null is "not now", for all of them or for one that holds too much."""
+    asked = digests_asked(told)
+    if not asked:
+        return {}
+    if not allowed:
+        return {"digests": None}
+    return {"digests": {item.name: digest.of_collection(reader, config, caller, item) for item in asked}}
 
 
 def remember(device_pk: int, told: Mapping[str, Any]) -> Work[None]:

@@ -77,6 +77,7 @@ RULES = (
     Rule("POST", "/sync/v1/{collection:str}/pull", body={"checkpoint": None, "limit": 1}),
     Rule("POST", "/sync/v1/{collection:str}/push", body=[]),
     Rule("POST", "/sync/v1/{collection:str}/reconcile", body={"epoch": 1, "ids": []}),
+    Rule("POST", "/sync/v1/{collection:str}/digest", body={"epoch": 1, "ranges": [""]}),
     Rule("POST", "/sync/v1/hello", body={}),
     Rule("POST", "/sync/v1/ticket"),
     Rule("GET", "/sync/v1/stream", asked=NOBODY),  # does not end
