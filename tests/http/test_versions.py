@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +57,14 @@ def test_a_stopped_phone_hands_in_whatever_it_speaks_and_is_told_to_wipe_itself(
     town.post("grid_worker", f"/api/v1/devices/{device[0]['id']}/revoke")
     answer = post(town, 0, "/sync/v1/cases/push", [{"newDocumentState": capture()}])
     assert (answer.status_code, answer.headers["wangge-wipe"]) == (200, "true")
+
+
+def test_the_problem_of_an_app_too_old_is_that_of_the_page_for_makers_of_clients(shared_town: Town) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "sync-protocol.md"
+    shown = re.search(r"```json too-old\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    told = post(shared_town, 0, "/sync/v1/cases/push", []).json()
+    assert json.loads(shown[1]).items() <= told.items()
 
 
 @pytest.mark.parametrize("version", ["", "two", "-1", "1, 2"])
