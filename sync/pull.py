@@ -83,12 +83,20 @@ def read_checkpoint(
 ) -> Checkpoint:
     """PL1: null, another epoch or numbers above the head give a fresh plan; another user or district is refused.
 
-    EV5: a checkpoint without a version was made under the one that nobody tells; one of a newer version than `told`
-    falls back to it.
+    EV5: a checkpoint without a version was made under the one that nobody tells.
     """
-    version = versions.spoken(told)
     fresh = Checkpoint(
-        epoch, district, user, 0, None, 0, None, 0, None, None, UNSET if told is None else version
+        epoch,
+        district,
+        user,
+        0,
+        None,
+        0,
+        None,
+        0,
+        None,
+        None,
+        UNSET if told is None else versions.spoken(told),
     )
     if raw is None:
         return fresh
@@ -102,8 +110,8 @@ def read_checkpoint(
         raise ForeignCheckpoint
     if point.e != epoch or point.s > head or (point.h or 0) > head:
         return fresh
-    if point.f is not UNSET or told is not None:
-        point.f = min(versions.UNTOLD if point.f is UNSET else point.f, version)
+    if point.f is UNSET and told is not None:
+        point.f = versions.UNTOLD
     numbers = [
         point.s,
         point.r,
@@ -395,7 +403,7 @@ def pull(
             point.r = n
         point.s, point.h, point.k, point.l = point.h or n, None, 0, None
     if point.f is not UNSET and not work.owed:
-        point.f = caller.speaks
+        point.f = caller.speaks  # lower, too, where the app went back
     mark = caller.marks.get(content.NAMES[collection])
     if mark is not None and now - mark[1] < OVERLAP_MS:  # PL11
         point.b = mark[0] if point.b is None else min(point.b, mark[0])
