@@ -17,7 +17,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from server import strict_json
 from server.admission import Admission
 from server.auth.guards import provide_caller, require_access
-from server.auth.lockout import AddressLimit, Phantoms, Tries
+from server.auth.lockout import PerMinute, Phantoms, Tries
 from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
 from server.heralds import Listener
@@ -28,7 +28,7 @@ from server.packing import EncodingRefused, encoding_of, make_packing, unpacked
 from server.routes import all_handlers
 from server.routes.files import EXPOSED
 from server.routes.pages import read_pages
-from server.routes.sync import WIPE_HEADER
+from server.routes.sync import DIGESTS_A_MINUTE, WIPE_HEADER
 from server.runtime import Runtime
 from server.scopes import Scopes
 from server.settings import Settings
@@ -111,7 +111,8 @@ def create_app(
         request_class=StrictRequest,
         request_max_body_size=BODY_MAX,
         cors_config=CORSConfig(
-            allow_origins=list(settings.cors_origins), expose_headers=[WIPE_HEADER, *EXPOSED]
+            allow_origins=list(settings.cors_origins),
+            expose_headers=sorted({WIPE_HEADER, "Retry-After", *EXPOSED}),
         )
         if settings.cors_origins
         else None,
@@ -126,7 +127,8 @@ def create_app(
                 "used_commands": {},
                 "phantoms": Phantoms(),
                 "tries": Tries(),
-                "address_limit": AddressLimit(),
+                "address_limit": PerMinute(),
+                "digest_limit": PerMinute(DIGESTS_A_MINUTE),
                 "scopes": scopes,
                 "admission": Admission(settings, runtime.metrics),
                 "pages": read_pages(PAGES_FOLDER),

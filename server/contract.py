@@ -7,6 +7,7 @@ import msgspec
 from server.app import create_app
 from server.errors import all_codes
 from server.settings import Settings
+from sync import versions
 from sync.cases import district, schema
 from sync.values import Collection
 
@@ -20,7 +21,10 @@ def contract_files() -> dict[str, bytes]:
         "catalogue.json": _pretty(district.catalogue_json()),
     }
     for item in Collection:
-        files[f"schema/{item.name}.json"] = _pretty(schema.json_schema(item.name))
+        files[f"schema/{item.name}.json"] = _pretty(schema.json_schema(item.name, versions.UNTOLD))
+        for version in versions.VERSIONS:
+            name = f"schema/{version.number}/{item.name}.json"
+            files[name] = _pretty(schema.json_schema(item.name, version.number))
     return files
 
 

@@ -79,6 +79,12 @@ TEXTS: dict[str, CodeText] = {
         403, "不能核实、裁定或批准自己办理的事项", "Nobody verifies, rules on or approves own work."
     ),
     "password_refused": CodeText(422, "密码不符合要求", "The password is too short or too easy to guess."),
+    "bad_schema": CodeText(400, "同步版本号无效", "`Wangge-Schema` must be one whole number."),
+    "schema_too_old": CodeText(
+        426,
+        "应用版本过旧，内容已代为保存，请更新后再用",
+        "This version of the app can no longer be read; what it sent is kept. Update it.",
+    ),
     "session_ended": CodeText(401, "登录已失效，请重新登录", "The session has ended; sign in again."),
     "still_impossible": CodeText(
         409, "现在仍不能写入，内容继续保留", "It cannot be applied now either; it stays where it is."
@@ -227,6 +233,8 @@ def problem_of(error: SyncError) -> Response[bytes]:
         headers["Accept-Encoding"] = ", ".join(error.extra["accepted"]) or "identity"
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if error.status == http.HTTPStatus.UPGRADE_REQUIRED:
+        headers["Upgrade"] = "wangge-schema"  # RFC 9110 wants it said to what
     return problem(error.code, error.status, detail=error.detail, extra=extra, headers=headers)
 
 

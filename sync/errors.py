@@ -69,6 +69,12 @@ class Conflict(SyncError):
     status = 409
 
 
+class ForeignEpoch(Conflict):
+    """The server has been restored again since: begin again with what is to be pushed."""
+
+    code = "foreign_epoch"
+
+
 class Unprocessable(SyncError):
     """A value is missing or wrong."""
 

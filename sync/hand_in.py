@@ -20,6 +20,7 @@ from sync.push import push_work
 from sync.sealed import Opened, Statement, document_of, is_signed_by
 from sync.store import Row, Tx
 from sync.values import Collection
+from sync.versions import CURRENT
 
 BUNDLES_MAX = 200
 _CAPTURED = frozenset({Collection.cases, Collection.entries, Collection.visits, Collection.files})
@@ -145,6 +146,7 @@ def _push(tx: Tx, context: Context, config: Config, one: Proven, reason: str) ->
         marks={},
         late=bool(reason),
         kept_for=reason,
+        told=CURRENT,
     )
     body = b'[{"newDocumentState":%b}]' % bytes(one.statement.document)
     # The answer is for nobody: the author's phone pulls, and the carrier is told nothing.

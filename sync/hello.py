@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from sync import digest, versions
 from sync.captured import contacts_in
 from sync.cases.phone_clocks import contact_of, with_contact
 from sync.commit import Context, Work, audit_row
@@ -35,14 +36,18 @@ def answer(
     words: Mapping[str, str],
     encodings: Sequence[str] = (),
     scope: Mapping[str, Any] | None = None,
+    digests: bool = True,
 ) -> dict[str, Any]:
-    """The server's half. `told.cursors` maps collections to the `s` of their checkpoints."""
+    """The server's half. `told.cursors` maps collections to the `s` of their checkpoints.
+
+    `digests`: whether the device may ask for any now (DG4).
+    """
     head = reader.head()
     cursors = told.get("cursors") if isinstance(told.get("cursors"), dict) else {}
     dirty = [
         item.name
         for item in Collection
-        if not isinstance(cursors, dict) or cursors.get(item.name) != head.seq
+        if not isinstance(cursors, dict) or cursors.get(item.name) != head.seq or _risen(item, told, caller)
     ]
     sent = told.get("wall")
     waiting = reader.find(
@@ -70,10 +75,38 @@ def answer(
             "pull_limit": LIMIT_MAX,
             "encodings": list(encodings),  # FL4: in which a push may come
         },
-        "minimum": {"protocol": PROTOCOL},
+        "minimum": {"protocol": PROTOCOL, "schema": versions.OLDEST},
+        "schema": {"spoken": caller.speaks, "current": versions.CURRENT},
+        **_digests(reader, config, caller, told, allowed=digests),
         "catalogue": dict(words),
         "generation": config.generation,
     } | ({} if scope is None else {"scope": dict(scope)})
+
+
+def _risen(collection: Collection, told: Mapping[str, Any], caller: Caller) -> bool:
+    """EV5: whether fields came since the version under which the phone last finished a pull."""
+    before = told.get("schema")
+    before = before.get("from") if isinstance(before, dict) else before
+    known = isinstance(before, int) and not isinstance(before, bool)
+    return known and bool(versions.added(collection, before, caller.speaks))
+
+
+def digests_asked(told: Mapping[str, Any]) -> list[Collection]:
+    """The collections whose digests a phone wants."""
+    wanted = told.get("digests")
+    return [item for item in Collection if item.name in wanted] if isinstance(wanted, list) else []
+
+
+def _digests(
+    reader: Reader, config: Config, caller: Caller, told: Mapping[str, Any], *, allowed: bool
+) -> dict[str, Any]:
+    """DG1, DG4: null is "not now", for all of them or for one that holds too much."""
+    asked = digests_asked(told)
+    if not asked:
+        return {}
+    if not allowed:
+        return {"digests": None}
+    return {"digests": {item.name: digest.of_collection(reader, config, caller, item) for item in asked}}
 
 
 def remember(device_pk: int, told: Mapping[str, Any], *, at: int) -> Work[list[str]]:

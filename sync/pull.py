@@ -5,13 +5,13 @@ the set of tags and the upper bound of the enumeration only, every candidate is 
 snapshot, so that nothing is sent that is no longer the reader's.
 """
 
-from collections.abc import Collection as Some, Iterator, Mapping, Sequence
+from collections.abc import Collection as Some, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from sync import content
+from sync import content, versions
 from sync.batch import STATUS_CODES
 from sync.cases import model
 from sync.cases.catalogue import OPEN_STATUSES
@@ -19,7 +19,7 @@ from sync.config import Config
 from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
 from sync.store import Reader
 from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
-from sync.visibility import FOLLOWERS, NO_PAST, OTHER_PARENTS, Relation, Viewer, pasts, seen_now
+from sync.visibility import FOLLOWERS, NO_PAST, OTHER_PARENTS, Relation, Viewer, level_now, pasts, seen_now
 
 LIMIT_MAX = 1000
 PAGE_BYTES = 256 * 1024  # FL1
@@ -29,6 +29,7 @@ BATCH = 128  # candidates looked at in one go
 OVERLAP_MS = 120_000  # longer than a push answer can still be under way (proxy and client time-outs)
 _KEYS = ("e", "d", "u", "s", "h", "k", "l", "r", "b", "t")
 _PHASES = 4
+_BEHIND = 3  # the phase that fills up to version V is this and V (EV5)
 _KINDS = 4
 _OPEN = frozenset(number for number, code in enumerate(STATUS_CODES) if code in OPEN_STATUSES - {"settled"})
 
@@ -37,7 +38,7 @@ class Caller(Struct, frozen=True):
     """Who asks, from which device; `marks` are the device's push marks by collection.
 
     `late`: the device was stopped, and hands in what it holds (PU13). `kept_for`: another reason for which what it
-    sends is put aside unseen, as a sealed bundle may give one (SE5).
+    sends is put aside unseen, as a sealed bundle may give one (SE5). `told`: the version its app tells (EV1).
     """
 
     user_pk: int
@@ -49,6 +50,12 @@ class Caller(Struct, frozen=True):
     marks: dict[str, tuple[int, int]]  # collection -> (push_low, push_last_at)
     late: bool = False
     kept_for: str = ""
+    told: int | None = None
+
+    @property
+    def speaks(self) -> int:
+        """The version to speak with it."""
+        return versions.spoken(self.told)
 
 
 class Checkpoint(Struct):
@@ -64,6 +71,9 @@ class Checkpoint(Struct):
     r: int
     b: int | None
     t: int | None
+    f: int | UnsetType = (
+        UNSET  # the version the phone is complete to; clients that tell none are not told it either
+    )
 
 
 class Page(Struct, frozen=True):
@@ -74,12 +84,29 @@ class Page(Struct, frozen=True):
     checkpoint: Checkpoint
 
 
-def read_checkpoint(raw: Any, *, district: str, user: str, epoch: int, head: int) -> Checkpoint:
-    """PL1: null, another epoch or numbers above the head give a fresh plan; another user or district is refused."""
-    fresh = Checkpoint(epoch, district, user, 0, None, 0, None, 0, None, None)
+def read_checkpoint(
+    raw: Any, *, district: str, user: str, epoch: int, head: int, told: int | None = None
+) -> Checkpoint:
+    """PL1: null, another epoch or numbers above the head give a fresh plan; another user or district is refused.
+
+    EV5: a checkpoint without a version was made under the one that nobody tells.
+    """
+    fresh = Checkpoint(
+        epoch,
+        district,
+        user,
+        0,
+        None,
+        0,
+        None,
+        0,
+        None,
+        None,
+        UNSET if told is None else versions.spoken(told),
+    )
     if raw is None:
         return fresh
-    if not isinstance(raw, dict) or set(raw) != set(_KEYS):
+    if not isinstance(raw, dict) or set(raw) - {"f"} != set(_KEYS):
         raise BadCheckpoint
     try:
         point = msgspec.convert(raw, Checkpoint, strict=True)
@@ -89,12 +116,21 @@ def read_checkpoint(raw: Any, *, district: str, user: str, epoch: int, head: int
         raise ForeignCheckpoint
     if point.e != epoch or point.s > head or (point.h or 0) > head:
         return fresh
-    numbers = [point.s, point.r, point.h or 0, point.b or 0, *(point.l or [])]
+    if point.f is UNSET and told is not None:
+        point.f = versions.UNTOLD
+    numbers = [
+        point.s,
+        point.r,
+        point.h or 0,
+        point.b or 0,
+        0 if point.f is UNSET else point.f,
+        *(point.l or []),
+    ]
     shape = point.l is None or len(point.l) == _KEY_SIZE
     if (
         min(numbers) < 0
         or max(numbers) > FOREVER
-        or not 0 <= point.k < _PHASES
+        or not 0 <= point.k <= _BEHIND + versions.CURRENT
         or not shape
         or point.r > point.s
     ):
@@ -105,6 +141,7 @@ def read_checkpoint(raw: Any, *, district: str, user: str, epoch: int, head: int
 _KEY_SIZE = 4  # (kind, tag, number, pk)
 _Key = tuple[int, int, int, int]
 _START: _Key = (-1, -1, -1, -1)
+_NAMED: _Key = (4, 0, 0, 0)  # behind every kind of tag
 
 
 class _Plan:
@@ -152,8 +189,28 @@ class _Plan:
             yield from self._left(after)
         elif phase == 2:
             yield from self._named(after)
-        else:
+        elif phase < _PHASES:
             yield from self._in_tags(self.rest, self._s, after, bounded=True)
+        else:
+            yield from self.everything(after)
+
+    def everything(self, after: _Key = _START) -> Iterator[list[tuple[_Key, list[Doc]]]]:
+        """Whatever can be visible at h; a document may come more than once."""
+        if after < _NAMED:
+            yield from self._in_tags(sorted(self.now), 0, after, bounded=True)
+        children = self._collection in FOLLOWERS
+        if not children and self._collection != Collection.cases:
+            return
+        live = [
+            case
+            for case, rows in self._viewer.namings.items()
+            if any(not row.denied and row.v_from <= self._h < (row.v_to or FOREVER) for row in rows)
+        ]
+        wanted = [pk for pk in sorted(live) if (*_NAMED[:3], pk) > after]
+        for start in range(0, len(wanted), BATCH):
+            part = wanted[start : start + BATCH]
+            docs = self._docs(part, children=children)
+            yield [((*_NAMED[:3], pk), docs.get(pk, [])) for pk in part]
 
     def _in_tags(
         self,
@@ -289,24 +346,59 @@ _NOTHING_OPEN: dict[int, bytes] = {}
 class Sender:
     """Turns decisions into bytes: a projection, or a tombstone that tells nothing."""
 
-    def __init__(self, collection: int, keys: Keys, open_parts: Mapping[int, bytes] = _NOTHING_OPEN) -> None:
+    def __init__(
+        self,
+        collection: int,
+        keys: Keys,
+        open_parts: Mapping[int, bytes] = _NOTHING_OPEN,
+        *,
+        version: int = versions.CURRENT,
+    ) -> None:
         self._open_parts = open_parts
+        self._newer = versions.added(collection, version)
+        self._version = version
         self._collection = collection
         self._name = content.NAMES[collection]
         self._keys = keys
 
     def document(self, doc: Doc, level: Level) -> bytes:
         """The projection of `doc` at `level`."""
-        if level == Level.full:
+        if level == Level.full and not self._newer:
             return content.wire_bytes(doc, self._keys, self._open_parts.get(doc.pk))
+        return msgspec.json.encode(self._values(doc, level) | {"_deleted": False})
+
+    def holds(self, doc: Doc, level: Level, fields: AbstractSet[str]) -> bool:
+        """Whether the projection of `doc` at `level` has anything in these fields."""
+        values = self._values(doc, level)
+        return any(values.get(name) is not None for name in fields)
+
+    def _values(self, doc: Doc, level: Level) -> dict[str, Any]:
         values = content.wire_values(doc, self._keys)
-        form = "plain" if level == Level.plain else "shell"
-        return msgspec.json.encode(model.project(self._name, values, form) | {"_deleted": False})
+        if level != Level.full:
+            values = model.project(self._name, values, "plain" if level == Level.plain else "shell")
+        return versions.lowered(self._collection, values, self._version)
 
     def tombstone(self, key: bytes) -> bytes:
         """PL9: the same for out of scope, recused, sealed, erased and unknown."""
         identity = content.id_text(self._collection, key)
         return content.tombstone(model.neutral(self._name, identity) | {"_deleted": True})
+
+
+def viewer_of(reader: Reader, config: Config, caller: Caller, collection: int) -> Viewer:
+    """The caller, as somebody who looks at documents of this collection."""
+    namings = reader.namings(users=[caller.user_pk]) if collection in FOLLOWERS | {Collection.cases} else []
+    return Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
+
+
+def all_visible(reader: Reader, viewer: Viewer, collection: int, n: int) -> Iterator[tuple[Doc, Level]]:
+    """Every document of a collection that is visible at head `n`, once, with its level."""
+    done: set[int] = set()
+    for batch in _Plan(reader, viewer, collection, 0, n).everything():
+        for doc in (doc for _, docs in batch for doc in docs if doc.pk not in done):
+            done.add(doc.pk)
+            level = seen_now(viewer, doc, n) or level_now(viewer, doc, n)
+            if level != Level.none:
+                yield doc, level
 
 
 def pull(
@@ -332,11 +424,18 @@ def pull(
     head = reader.head()
     n = head.seq
     point = read_checkpoint(
-        checkpoint, district=config.district, user=caller.user_id, epoch=head.epoch, head=n
+        checkpoint,
+        district=config.district,
+        user=caller.user_id,
+        epoch=head.epoch,
+        head=n,
+        told=caller.told,
     )
-    namings = reader.namings(users=[caller.user_pk]) if collection in FOLLOWERS | {Collection.cases} else []
-    viewer = Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
-    work = _Work(reader, viewer, collection, n, Sender(collection, keys), limit, size)
+    # EV5: what an earlier plan passed over since the phone's app did not know it then
+    owed = frozenset() if point.f is UNSET else versions.added(collection, point.f, caller.speaks)
+    viewer = viewer_of(reader, config, caller, collection)
+    sender = Sender(collection, keys, version=caller.speaks)
+    work = _Work(reader, viewer, collection, n, sender, limit, size, owed, _BEHIND + caller.speaks)
     while True:
         if point.h is None:
             # PL3: a push may have been answered behind an earlier page; look back once it can no longer arrive.
@@ -344,7 +443,7 @@ def pull(
                 point.s = min(point.s, point.b)
                 point.r = min(point.r, point.s)
                 point.b = None
-            if point.s == n:  # PL2: nothing is due
+            if point.s == n and not work.owed:  # PL2: nothing is due
                 break
             point.h, point.k, point.l = n, 0, None
         if not work.run(point):
@@ -353,6 +452,8 @@ def pull(
         if point.h == n:
             point.r = n
         point.s, point.h, point.k, point.l = point.h or n, None, 0, None
+    if point.f is not UNSET and not work.owed:
+        point.f = caller.speaks  # lower, too, where the app went back
     mark = caller.marks.get(content.NAMES[collection])
     if mark is not None and now - mark[1] < OVERLAP_MS:  # PL11
         point.b = mark[0] if point.b is None else min(point.b, mark[0])
@@ -380,7 +481,16 @@ class _Work:
     """The page under way."""
 
     def __init__(
-        self, reader: Reader, viewer: Viewer, collection: int, n: int, sender: Sender, limit: int, size: int
+        self,
+        reader: Reader,
+        viewer: Viewer,
+        collection: int,
+        n: int,
+        sender: Sender,
+        limit: int,
+        size: int,
+        owed: frozenset[str],
+        behind: int,
     ) -> None:
         self._reader = reader
         self._viewer = viewer
@@ -389,6 +499,9 @@ class _Work:
         self._sender = sender
         self._limit = limit
         self._size = size
+        self.owed = owed
+        self._behind = behind
+        self._carrier: tuple[Doc, Level] | None = None
         self._bytes = 0
         self._rank: dict[int, int] = {}
         self.page: dict[int, bytes] = {}
@@ -407,18 +520,37 @@ class _Work:
         """Go on with the plan of `point`; False when the page filled up before the plan ended."""
         plan = _Plan(self._reader, self._viewer, self._collection, point.s, point.h or 0)
         low = max(min(point.r, point.s), self._viewer.registered)
-        while point.k < _PHASES:
+        while (phase := self._phase(point)) is not None:
             after: _Key = _START if point.l is None else (point.l[0], point.l[1], point.l[2], point.l[3])
-            for batch in plan.candidates(point.k, after):
+            for batch in plan.candidates(phase, after):
                 past = self._pasts([doc for _, docs in batch for doc in docs])
                 for key, docs in batch:
                     for doc in docs:
-                        self._decide(doc, past, point.s, low)
+                        if phase < _PHASES:
+                            self._decide(doc, past, point.s, low)
+                        else:
+                            self._fill_up(doc)
                     if self._full():
                         point.l = list(key)
                         return False
             point.k, point.l = point.k + 1, None
+            if phase >= _PHASES:
+                self.owed = frozenset()
+                if not self.page and self._carrier is not None:
+                    # An empty page would carry no checkpoint, and all would be looked through at each pull.
+                    doc, level = self._carrier
+                    self._put(doc, self._sender.document(doc, level))
         return True
+
+    def _phase(self, point: Checkpoint) -> int | None:
+        """The phase under way; None behind the last. Filling up begins anew when the version has risen meanwhile."""
+        if point.k < _PHASES:
+            return point.k
+        if not self.owed:
+            return None
+        if point.k != self._behind:
+            point.k, point.l = self._behind, None
+        return point.k
 
     def _pasts(self, docs: list[Doc]) -> dict[int, Any]:
         old = [doc for doc in docs if doc.history]
@@ -444,3 +576,13 @@ class _Work:
         self._bytes += len(body) - len(self.page.get(doc.pk, b""))
         self.page[doc.pk] = body
         self._rank[doc.pk] = (1 if doc.status in _OPEN else 2) if rank is None else rank
+
+    def _fill_up(self, doc: Doc) -> None:
+        """EV5: what is visible and has something in a field that the phone's app did not know before."""
+        level = Relation(self._viewer, doc).level(self._n)
+        if level == Level.none:
+            return
+        if self._sender.holds(doc, level, self.owed):
+            self._put(doc, self._sender.document(doc, level))
+        else:
+            self._carrier = (doc, level)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from sync import content, push_cases, push_entries, push_files, push_late, push_others
+from sync import content, push_cases, push_entries, push_files, push_late, push_others, versions
 from sync.batch import Batch
 from sync.captured import contacts_in
 from sync.commit import Context, Later, Work, write
@@ -51,7 +51,7 @@ def push_work(caller: Caller, collection: int, body: bytes) -> Work[Any]:
 
     Raises ``BadRequest`` and ``BatchTooLarge`` at once, before anything is queued.
     """
-    rows = parse(collection, body)
+    rows = parse(collection, body, caller.speaks)
 
     def work(tx: Tx, context: Context) -> bytes | Later[bytes]:
         return despite(lambda failed: _push(tx, context, caller, collection, rows, failed), context.broke)
@@ -102,7 +102,9 @@ def _decide(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: S
     try:
         for place, row in enumerate(rows):  # noqa: B007  # asked when it fails
             if caller.late:
-                push_late.keep(batch, facts, caller, row, collection)
+                push_late.keep(batch, facts, caller, row, collection, caller.kept_for or "device_revoked")
+            elif caller.speaks < versions.OLDEST:
+                push_late.keep(batch, facts, caller, row, collection, versions.SchemaTooOld.code)
             elif row.key:
                 decide(batch, facts, caller, row)
             else:
@@ -135,7 +137,7 @@ def _mark(tx: Tx, context: Context, caller: Caller, collection: int, low: int, t
 
 def _answer(batch: Batch, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> bytes:
     """PU5, PU7: one answer an id, however often it was sent and whatever came of it."""
-    sender = Sender(collection, batch.keys, batch.open_parts)
+    sender = Sender(collection, batch.keys, batch.open_parts, version=caller.speaks)
     answers: dict[bytes, bytes] = {}
     for row in rows:
         if not row.key:

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from sync import content
+from sync import content, versions
 from sync.cases.fields import PHONE_FIELDS
-from sync.cases.model import Checked, checked
+from sync.cases.model import Checked, Issue, checked
 from sync.cases.shapes import UUID_PATTERN
 from sync.errors import BadRequest, BatchTooLarge
 from sync.rows import PushRow, write_id
@@ -27,6 +27,7 @@ _UUID = re.compile(UUID_PATTERN)
 class _Sent(Struct):
     newDocumentState: Raw  # noqa: N815  # RxDB's name
     assumedMasterState: Raw = Raw(b"")  # noqa: N815  # a union of Raw and None takes null only
+    schema: Raw = Raw(b"")  # the version the row was written under, where it is not that of the request
 
 
 _NOTHING = content.said("cases", {})
@@ -37,15 +38,18 @@ _decode_row = msgspec.json.Decoder(_Sent).decode
 _decode = msgspec.json.Decoder().decode
 
 
-def parse(collection: int, body: bytes) -> list[PushRow]:
-    """PU1. Of a doubled key the last one counts here, as in the phone's own parser; raises for the batch only."""
+def parse(collection: int, body: bytes, version: int = versions.CURRENT) -> list[PushRow]:
+    """PU1. Of a doubled key the last one counts here, as in the phone's own parser; raises for the batch only.
+
+    `version` is what the client speaks; a row may name another, under which it was written (EV4).
+    """
     if len(body) > BYTES_MAX:
         raise BatchTooLarge
-    sound = _all_sound(collection, body)
-    return _one_by_one(collection, body) if sound is None else sound
+    sound = _all_sound(collection, body, version)
+    return _one_by_one(collection, body, version) if sound is None else sound
 
 
-def _all_sound(collection: int, body: bytes) -> list[PushRow] | None:
+def _all_sound(collection: int, body: bytes, version: int = versions.CURRENT) -> list[PushRow] | None:
     """The rows of a body in which nothing at all is wrong, read in one pass; None for any other."""
     if len(body) > ROW_BYTES_MAX:
         return None
@@ -55,6 +59,8 @@ def _all_sound(collection: int, body: bytes) -> list[PushRow] | None:
         return None
     if not isinstance(sent, list) or len(sent) > ROWS_MAX:
         return None
+    if versions.added(collection, version) or any(isinstance(row, dict) and "schema" in row for row in sent):
+        return None  # what such a row does not know of is worked out one by one
     name, shaped = content.NAMES[collection], PHONE_FIELDS[content.NAMES[collection]] - {"body"}
     rows: list[PushRow] = []
     for row in sent:
@@ -83,16 +89,16 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(part, levels - 1) for part in inner)
 
 
-def _one_by_one(collection: int, body: bytes) -> list[PushRow]:
+def _one_by_one(collection: int, body: bytes, version: int = versions.CURRENT) -> list[PushRow]:
     try:
         sent = _read(body)
     except RecursionError:
-        return _flattened(collection, body)
+        return _flattened(collection, body, version)
     except ValueError as error:
         raise BadRequest("正文应为推送行的数组。", code_hint="push_malformed") from error
     if len(sent) > ROWS_MAX:
         raise BatchTooLarge
-    return [_row(collection, bytes(row.newDocumentState), row.assumedMasterState) for row in sent]
+    return [_row(collection, row, version) for row in sent]
 
 
 def _read(body: bytes) -> list[_Sent]:
@@ -115,14 +121,14 @@ def _rows_apart(body: bytes) -> list[_Sent]:
     return rows
 
 
-def _flattened(collection: int, body: bytes) -> list[PushRow]:
+def _flattened(collection: int, body: bytes, version: int) -> list[PushRow]:
     """PU9 for a row so deep that no parser goes down to its end: the batch is read without what lies too deep.
 
     The row itself is then found too deep, and kept with the bytes it came with.
     """
     flat, slices = cut(body)
     try:
-        rows = _one_by_one(collection, flat)
+        rows = _one_by_one(collection, flat, version)
     except RecursionError:  # pragma: no cover  # nothing deep is left
         rows = []
     if len(rows) != len(slices):
@@ -174,8 +180,19 @@ def mended(body: bytes) -> bytes:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
-def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
+def _version_of(row: _Sent, version: int) -> int:
+    """EV4: what the row tells; whatever is no number tells nothing."""
+    try:
+        told = _decode_number(row.schema) if bytes(row.schema) else version
+    except ValueError:
+        return version
+    return min(told, versions.CURRENT)
+
+
+def _row(collection: int, sent: _Sent, version: int) -> PushRow:
     # PU9: what is wrong with a row is the row's own matter, never an error of the request.
+    raw, base = bytes(sent.newDocumentState), sent.assumedMasterState
+    told = _version_of(sent, version)
     fault = None
     doc: Any = None
     if len(raw) > ROW_BYTES_MAX:
@@ -189,7 +206,10 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
             fault = "row_malformed"
         else:
             fault = None if isinstance(doc, dict) else "not_an_object"
-    if fault is not None:
+    if fault is None and told < versions.OLDEST <= version:
+        # an app that has been updated since wrote it; a person can read it
+        fault, raw = versions.SchemaTooOld.code, b""
+    elif fault is not None:
         doc = rescue(raw) or {}
     key, unnamed = _key_of(collection, doc.get("id"))
     fault = fault or unnamed
@@ -203,9 +223,13 @@ def _row(collection: int, raw: bytes, base: Raw) -> PushRow:
     if fault is not None:
         return PushRow(raw, key, doc, assumed, fault, write_id(doc), checked=_UNREAD, said=_NOTHING)
     name = content.NAMES[collection]
-    result = checked(name, doc)
+    known, beyond = versions.raised(collection, doc, told)
+    result = checked(name, known)
+    if beyond:
+        issues = [Issue(field, "unknown_field", "此字段本系统不识别,已另存") for field in sorted(beyond)]
+        result = structs.replace(result, rest=result.rest | beyond, issues=result.issues + issues)
     said = content.said(name, result.values)
-    return PushRow(b"", key, doc, assumed, None, write_id(doc), checked=result, said=said)
+    return PushRow(b"", key, known | beyond, assumed, None, write_id(doc), checked=result, said=said)
 
 
 def _key_of(collection: int, text: Any) -> tuple[bytes, str | None]:
@@ -291,3 +315,4 @@ def rescue(raw: bytes) -> dict[str, Any] | None:
 
 _decode_rescued = msgspec.json.Decoder(_Rescued).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_number = msgspec.json.Decoder(int).decode

@@ -12,6 +12,7 @@ from sync.pull import Caller
 from sync.rows import PushRow
 from sync.store import Reader, Tx
 from sync.values import Collection, Doc
+from sync.versions import OLDEST
 
 
 def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
@@ -25,7 +26,7 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
     if known:
         facts.clock_offset = _clock_offset(tx, caller)
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
-    unsure = ids if caller.late else _may_be_kept(facts, collection, rows, ids)
+    unsure = ids if caller.late or caller.speaks < OLDEST else _may_be_kept(facts, collection, rows, ids)
     _kept(tx, facts, collection, unsure, [row.mark for row in rows if not row.key])
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)

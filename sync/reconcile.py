@@ -1,28 +1,27 @@
-"""After a restore: which of the documents a phone holds it may not hold (RC4 of ``PROTOCOL.md``)."""
+"""What a phone holds, held against what it may hold: after a restore (RC4), and where digests differ (DG3)."""
 
 from typing import Any
 
-from sync import content
+from sync import content, digest
 from sync.config import Config
-from sync.errors import BadRequest, Conflict
-from sync.pull import Caller
+from sync.errors import BadRequest, ForeignEpoch
+from sync.pull import Caller, viewer_of
 from sync.store import Reader
-from sync.values import Collection, Level
-from sync.visibility import FOLLOWERS, Relation, Viewer
+from sync.values import Collection, Keys, Level
+from sync.visibility import Relation
 
 IDS_MAX = 10_000
 
 
-class ForeignEpoch(Conflict):
-    """The server has been restored again since: begin again with what is to be pushed."""
-
-    code = "foreign_epoch"
-
-
 def answer(
-    reader: Reader, config: Config, caller: Caller, collection: Collection, asked: Any
+    reader: Reader, config: Config, caller: Caller, collection: Collection, asked: Any, *, keys: Keys
 ) -> dict[str, Any]:
-    """`{epoch, ids}` → `{epoch, head, gone}`; unknown and invisible ids are told alike. Raises ``ForeignEpoch``."""
+    """`{epoch, ids}` → `{epoch, head, gone}`; unknown and invisible ids are told alike.
+
+    `{epoch, ranges, held}` is answered by ``digest.heal``. Raises ``ForeignEpoch``.
+    """
+    if isinstance(asked, dict) and "ranges" in asked:
+        return digest.heal(reader, config, caller, collection, asked, keys=keys)
     if not isinstance(asked, dict) or not isinstance(asked.get("ids"), list):
         raise BadRequest("正文应为 {epoch, ids}。")
     ids = asked["ids"]
@@ -31,20 +30,18 @@ def answer(
     head = reader.head()
     if asked.get("epoch") != head.epoch:
         raise ForeignEpoch(epoch=head.epoch)
-    keys: dict[bytes, str] = {}
+    wanted: dict[bytes, str] = {}
     gone: list[str] = []
     for text in ids:
         try:
-            keys[content.id_bytes(collection, text)] = text
+            wanted[content.id_bytes(collection, text)] = text
         except ValueError:
             gone.append(text)
-    cases = collection in FOLLOWERS or collection == Collection.cases
-    namings = reader.namings(users=[caller.user_pk]) if cases else []
-    viewer = Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
+    viewer = viewer_of(reader, config, caller, collection)
     seen = {
         doc.id
-        for doc in reader.documents(collection, list(keys))
+        for doc in reader.documents(collection, list(wanted))
         if Relation(viewer, doc).level(head.seq) != Level.none
     }
-    gone += [text for key, text in keys.items() if key not in seen]
+    gone += [text for key, text in wanted.items() if key not in seen]
     return {"epoch": head.epoch, "head": head.seq, "gone": gone}

@@ -97,22 +97,22 @@ class Phantoms:
                 self._counts.popitem(last=False)
 
 
-class AddressLimit:
-    """How many sign-ins one network address may try in a minute."""
+class PerMinute:
+    """How much somebody may ask for in a minute: sign-ins of a network address, comparisons of a device."""
 
     def __init__(self, per_minute: int = _PER_ADDRESS) -> None:
         self._lock = threading.Lock()
         self._per_minute = per_minute
         self._seen: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
-    def allows(self, address: str, now: int) -> bool:
-        """Count one try at `now` (ms); False when this minute's are used up."""
+    def allows(self, whom: str, now: int, cost: int = 1) -> bool:
+        """Count a try at `now` (ms); False when this minute's are used up."""
         minute = now // _MINUTE_MS
         with self._lock:
-            last, count = self._seen.get(address, (minute, 0))
-            count = count + 1 if last == minute else 1
-            self._seen[address] = (minute, count)
-            self._seen.move_to_end(address)
+            last, count = self._seen.get(whom, (minute, 0))
+            count = count + cost if last == minute else cost
+            self._seen[whom] = (minute, count)
+            self._seen.move_to_end(whom)
             while len(self._seen) > _NAMES_MAX:
                 self._seen.popitem(last=False)
         return count <= self._per_minute

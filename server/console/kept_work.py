@@ -32,6 +32,7 @@ from sync.pull import Caller
 from sync.push import push_work
 from sync.store import Row, Tx
 from sync.values import Collection, Doc
+from sync.versions import CURRENT
 
 REASON_MAX = 500
 _OF_DOCUMENT = {
@@ -209,6 +210,7 @@ def _author(tx: Tx, context: Context, row: Row) -> Caller:
         device_id=devices[0]["id"],
         registered=devices[0]["registered_seq"],
         marks={},
+        told=CURRENT,
     )
 
 

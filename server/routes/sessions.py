@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from server.auth import sessions
 from server.auth.callers import Caller
 from server.auth.guards import address_of, callers_of, runtime_of, session_changed
-from server.auth.lockout import AddressLimit, Phantoms, Tries, may_try
+from server.auth.lockout import PerMinute, Phantoms, Tries, may_try
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.tokens import Claims, make_access_token, make_refresh_token, read_refresh_token
 from server.clocks import wall_ms
@@ -86,7 +86,7 @@ async def sign_in(request: HttpRequest, data: SignInBody) -> SessionAnswer:
     """Sign in with name and password on a device."""
     runtime = runtime_of(request)
     wall = wall_ms()
-    limit: AddressLimit = request.app.state.address_limit
+    limit: PerMinute = request.app.state.address_limit
     if not limit.allows(address_of(request), wall):
         raise TooManyRequests(retry_after=60)
     _check_lengths(data)

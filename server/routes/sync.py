@@ -19,9 +19,10 @@ from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
+from server.errors import TooManyRequests
 from server.packing import ENCODINGS
 from server.sealing import sealing_of
-from sync import hello, reconcile
+from sync import digest, hello, reconcile, versions
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
 from sync.pull import OVERLAP_MS, Caller as Puller, Page, pull
@@ -33,8 +34,9 @@ from sync.values import Collection
 
 HttpRequest = Request[Any, Any, Any]
 WIPE_HEADER = "Wangge-Wipe"
+SCHEMA_HEADER = "Wangge-Schema"
+DIGESTS_A_MINUTE = 16  # of a device, each a look through one scope (DG4)
 _PULL_BODY_MAX = 64 * 1024
-_SCHEMAS: dict[str, bytes] = {}
 
 
 @cache
@@ -42,6 +44,11 @@ def _catalogue_version() -> tuple[str, str]:
     """The version of the words a phone keeps, and their hash; the version is the hash cut short."""
     digest = str(words.catalogue_json()["sha256"])
     return digest[:16], digest
+
+
+@cache
+def _schema_of(name: str, version: int) -> bytes:
+    return msgspec.json.encode(schema.json_schema(name, version))
 
 
 def _collection(name: str) -> Collection:
@@ -55,7 +62,12 @@ def _district(request: HttpRequest, caller: Caller) -> District:
     return runtime_of(request).district(caller.district)
 
 
-def puller(reader: Reader, caller: Caller) -> Puller:
+def told_by(request: HttpRequest) -> int | None:
+    """EV1: the version the phone's app tells. Raises ``BadSchema``."""
+    return versions.read_told(request.headers.getall(SCHEMA_HEADER, []))
+
+
+def puller(reader: Reader, caller: Caller, told: int | None) -> Puller:
     """The caller as the core knows him, with his device's marks in this snapshot."""
     rows = reader.find("device", {"pk": caller.device_pk}, columns=["registered_seq", "marks"])
     row: dict[str, Any] = rows[0] if rows else {"registered_seq": 0, "marks": "{}"}
@@ -67,6 +79,7 @@ def puller(reader: Reader, caller: Caller) -> Puller:
         device_id=caller.device_id,
         registered=row["registered_seq"],
         marks={name: (mark[0], mark[1]) for name, mark in msgspec.json.decode(row["marks"]).items()},
+        told=told,
     )
 
 
@@ -81,6 +94,8 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
     asked = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
     if not isinstance(asked, dict) or not set(asked) <= {"checkpoint", "limit", "bytes"}:
         raise BadRequest("正文应为 {checkpoint, limit, bytes}。")
+    told = told_by(request)
+    versions.require_readable(told)
     district = _district(request, caller)
     admission, device = _admitted(request, caller)
 
@@ -88,7 +103,7 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
         return pull(
             reader,
             district.config_of(reader),
-            puller(reader, caller),
+            puller(reader, caller, told),
             number,
             asked.get("checkpoint"),
             asked.get("limit", 1),
@@ -124,9 +139,11 @@ def _admitted(request: HttpRequest, caller: Caller) -> tuple[Admission, Device]:
 async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
     """`[{newDocumentState, assumedMasterState?}]` → the current master of each row that differs from what was sent.
 
-    What a stopped device hands in is put aside; tombstones come back, with the header `Wangge-Wipe: true`.
+    What a stopped device hands in is put aside; tombstones come back, with the header `Wangge-Wipe: true`. What an app
+    too old to be read hands in is put aside before it is told to update.
     """
     number = _collection(collection)
+    told = told_by(request)
     district = _district(request, caller)
     sender = Puller(
         user_pk=caller.user_pk,
@@ -137,6 +154,7 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         registered=0,
         marks={},
         late=caller.device_revoked,
+        told=told,
     )
     admission, device = _admitted(request, caller)
     try:
@@ -148,6 +166,8 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
     answer = await district.writer.submit(work, actor=f"user:{caller.user_id}")
     if number == Collection.files:
         runtime_of(request).files.look(district)  # the bytes may have come before
+    if not sender.late:
+        versions.require_readable(told)  # EV6: the rows are safe by now
     runtime_of(request).hub.poke_later(caller.district, caller.user_pk, OVERLAP_MS + 1_000)
     # PU13: told when the rows are safe, where a client that does not know of it looks over it
     headers = {WIPE_HEADER: "true"} if sender.late else None
@@ -161,11 +181,14 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     told = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
     if not isinstance(told, dict):
         raise BadRequest("正文应为一个对象。")
+    schema = told_by(request)
     runtime = runtime_of(request)
     district = _district(request, caller)
     _admitted(request, caller)
-    version, digest = _catalogue_version()
     scopes = request.app.state.scopes
+    version, sha256 = _catalogue_version()
+    wanted = len(hello.digests_asked(told))
+    allowed = wanted == 0 or _within_budget(request, caller, wanted)
 
     def question(reader: Reader) -> tuple[dict[str, Any], Scope]:
         config = district.config_of(reader)
@@ -173,11 +196,12 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
         answer = hello.answer(
             reader,
             config,
-            puller(reader, caller),
+            puller(reader, caller, schema),
             told,
             wall=at,
             monotonic=monotonic_ms(),
-            words={"version": version, "sha256": digest},
+            words={"version": version, "sha256": sha256},
+            digests=allowed,
             encodings=ENCODINGS,
             scope=scope.told(refuse=refuses(config)),
         )
@@ -200,25 +224,65 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
 
 @post("/sync/v1/{collection:str}/reconcile", opt={"access": "user", "packed_body": True}, status_code=200)
 async def reconcile_ids(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
-    """`{epoch, ids}` → `{gone: [...]}`: which of a phone's documents it may not hold; only after a restore."""
+    """What a phone holds against what it may hold: `{epoch, ids}` after a restore, `{epoch, ranges, held}` to heal."""
     number = _collection(collection)
     _admitted(request, caller)
     asked = strict_json.parse(await request.body(), max_bytes=1 << 20)
+    told = told_by(request)
+    versions.require_readable(told)
+    if isinstance(asked, dict) and "ranges" in asked:
+        _require_budget(request, caller, 1)
     district = _district(request, caller)
 
     def question(reader: Reader) -> dict[str, Any]:
-        return reconcile.answer(reader, district.config_of(reader), puller(reader, caller), number, asked)
+        return reconcile.answer(
+            reader,
+            district.config_of(reader),
+            puller(reader, caller, told),
+            number,
+            asked,
+            keys=district.keys,
+        )
 
     return _json(msgspec.json.encode(await district.read(question)))
 
 
-@get("/sync/v1/schema/{collection:str}", opt={"access": "open"})
-async def get_schema(collection: str) -> Response[bytes]:
-    """The JSON Schema of a collection's documents."""
+@post("/sync/v1/{collection:str}/digest", opt={"access": "user"}, status_code=200)
+async def digest_ranges(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
+    """`{epoch, ranges}` → a digest for each part of these ranges: where a phone differs from what it may see."""
     number = _collection(collection)
-    if number.name not in _SCHEMAS:
-        _SCHEMAS[number.name] = msgspec.json.encode(schema.json_schema(number.name))
-    return _json(_SCHEMAS[number.name])
+    asked = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
+    told = told_by(request)
+    versions.require_readable(told)
+    _require_budget(request, caller, 1)
+    district = _district(request, caller)
+
+    def question(reader: Reader) -> dict[str, Any]:
+        puller_ = puller(reader, caller, told)
+        return digest.of_ranges(reader, district.config_of(reader), puller_, number, asked)
+
+    return _json(msgspec.json.encode(await district.read(question)))
+
+
+def _within_budget(request: HttpRequest, caller: Caller, cost: int) -> bool:
+    """DG4: whether this device may have so many scopes looked through now."""
+    allows = request.app.state.digest_limit.allows
+    return bool(allows(f"{caller.district}:{caller.device_id}", monotonic_ms(), cost))
+
+
+def _require_budget(request: HttpRequest, caller: Caller, cost: int) -> None:
+    if not _within_budget(request, caller, cost):
+        raise TooManyRequests(retry_after=60)
+
+
+@get("/sync/v1/schema/{collection:str}", opt={"access": "open"})
+async def get_schema(collection: str, version: int | None = None) -> Response[bytes]:
+    """The JSON Schema of a collection's documents, of `version`; without one, that of a client that tells none."""
+    number = _collection(collection)
+    told = versions.UNTOLD if version is None else version
+    if not versions.OLDEST <= told <= versions.CURRENT:
+        raise NotFound
+    return _json(_schema_of(number.name, told))
 
 
 @get("/sync/v1/catalogue/{version:str}", opt={"access": "user"})
@@ -234,4 +298,4 @@ async def get_catalogue(version: str) -> Response[bytes]:
     )
 
 
-HANDLERS = [pull_page, push_rows, say_hello, reconcile_ids, get_schema, get_catalogue]
+HANDLERS = [pull_page, push_rows, say_hello, reconcile_ids, digest_ranges, get_schema, get_catalogue]

@@ -27,6 +27,7 @@ class Field(Struct, frozen=True):
     required: without it a row cannot be understood (`kind`, `type`, …) or is incomplete (`captured_at`).
     shape: the type its value must convert to; `Any` for what the server writes itself.
     table: the open table of the catalogue a code, or each code of a list, is looked up in.
+    since: the version of what travels that brought it (`sync/versions.py`).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Field(Struct, frozen=True):
     required: bool
     shape: Any
     table: str | None = None
+    since: int = 1
 
 
 def _phone(
@@ -46,8 +48,9 @@ def _phone(
     *,
     required: bool = False,
     table: str | None = None,
+    since: int = 1,
 ) -> Field:
-    return Field(name, "phone", seal, merge, required, shape, table)
+    return Field(name, "phone", seal, merge, required, shape, table, since)
 
 
 def _server(*names: str, seal: str = "clear") -> tuple[Field, ...]:
@@ -227,6 +230,7 @@ FILES: Final = (
     _phone("size", s.Fen, "first"),
     _phone("mime", text(100), "first"),
     _phone("taken_at", s.Time, "first"),
+    _phone("caption", text(500), "text", "personal", since=2),
     _phone("transcript", text(20_000), "text", "personal"),
     _phone("transcript_state", one_of("transcript_states")),
     *_WRITTEN,

@@ -53,7 +53,7 @@ _NOTICE: Final = ("id", "code", "status", "v")
 _PLAIN_OMITS: Final[Mapping[str, frozenset[str]]] = {
     "visits": frozenset({"notes", "companions"}),
     "households": frozenset({"contact_name", "contact_phone", "emergency_contact", "care_note"}),
-    "files": frozenset({"transcript"}),
+    "files": frozenset({"caption", "transcript"}),
 }
 
 

@@ -99,12 +99,15 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def json_schema(collection: str) -> dict[str, Any]:
-    """The schema of one collection's documents as they travel; secret fields are not in it."""
+def json_schema(collection: str, version: int | None = None) -> dict[str, Any]:
+    """The schema of one collection's documents as they travel; secret fields are not in it.
+
+    `version` leaves out what came later; None is the newest.
+    """
     always = _ALWAYS[collection]
     properties: dict[str, Any] = {}
     for field in FIELDS[collection]:
-        if field.name in SECRET_FIELDS[collection]:
+        if field.name in SECRET_FIELDS[collection] or (version is not None and field.since > version):
             continue
         if field.shape is Any:
             properties[field.name] = _server_schema(collection, field.name)

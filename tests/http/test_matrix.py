@@ -86,6 +86,7 @@ RULES = (
     Rule("POST", "/sync/v1/{collection:str}/pull", body={"checkpoint": None, "limit": 1}),
     Rule("POST", "/sync/v1/{collection:str}/push", body=[]),
     Rule("POST", "/sync/v1/{collection:str}/reconcile", body={"epoch": 1, "ids": []}),
+    Rule("POST", "/sync/v1/{collection:str}/digest", body={"epoch": 1, "ranges": [""]}),
     Rule("POST", "/sync/v1/hello", body={}),
     Rule("POST", "/sync/v1/sealed", body={"bundles": []}),
     Rule("POST", "/sync/v1/receipts", body={"writes": []}),

@@ -1,8 +1,9 @@
-"""Drives ``client.mjs``: an unmodified RxDB in a Node process of its own."""
+"""Drives a phone in a Node process of its own: an unmodified RxDB (``client.mjs``), or the library (``phone.mjs``)."""
 
 from __future__ import annotations
 
 import json
+import os
 import select
 import shutil
 import subprocess
@@ -18,14 +19,19 @@ class RxdbError(Exception):
 
 
 class RxdbPhone:
-    """One phone. Every public method is a command of ``client.mjs`` and returns its answer."""
+    """One phone. Each call is a command of its script and returns the answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str = "client.mjs", **environment: str) -> None:
         node = shutil.which("node")
         if node is None or not (HERE / "node_modules" / "rxdb").is_dir():
             raise RxdbError("no Node, or no RxDB beside it: run `make setup`")
         self._process = subprocess.Popen(
-            [node, "client.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [node, script],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=os.environ | environment,
         )
         self._number = 0
         self._answers: dict[int, dict[str, Any]] = {}

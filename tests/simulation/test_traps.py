@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sync.reconcile import ForeignEpoch
+from sync.errors import ForeignEpoch
 from tests.simulation.history import History
 from tests.simulation.oracle import NORMAL, RESTRICTED, SEALED
 from tests.simulation.phone import Phone

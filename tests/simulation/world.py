@@ -440,7 +440,9 @@ class World:
         with self.store.read() as reader:
             config = self.configs.get(reader)
             asked = {"epoch": epoch, "ids": ids}
-            gone: list[str] = reconcile.answer(reader, config, caller, Collection[collection], asked)["gone"]
+            gone: list[str] = reconcile.answer(
+                reader, config, caller, Collection[collection], asked, keys=self.keys
+            )["gone"]
             return gone
 
     # --- looking into the store ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ named has to exist.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from functools import cache
@@ -24,7 +25,7 @@ from server.pokes import Hub
 from server.routes.sessions import SignInBody
 from server.settings import PREFIX, Settings
 from server.signing import SealingKeys
-from sync import hello, pull as pulling, receipts, reconcile
+from sync import digest, hello, pull as pulling, receipts, reconcile
 from sync.cases.acts import checked_args, find_act
 from sync.cases.calendars import parse_calendar
 from sync.cases.model import checked
@@ -51,10 +52,10 @@ DOCUMENTS = sorted(
         PROTOCOL,
     ]
 )
-_RULE = re.compile(r"\b(?:ST|VI|MA|PL|PU|ME|QU|AU|RC|ER|ES|FL|CL|SE|RE|FI)\d+(?:\.\d+)?\b")
+_RULE = re.compile(r"\b(?:ST|VI|MA|PL|PU|ME|QU|AU|RC|ER|ES|FL|CL|SE|RE|FI|EV|DG)\d+(?:\.\d+)?\b")
 _RANGE = re.compile(rf"{_RULE.pattern}[–-]{_RULE.pattern}")
 # What differs from run to run, and is compared by its kind only.
-_MOVING = frozenset({"v", "s", "h", "r", "n", "head", "registered_seq", "received_at"})
+_MOVING = frozenset({"v", "s", "h", "r", "n", "head", "registered_seq", "received_at", "sum"})
 
 
 def text_of(path: Path) -> str:
@@ -170,7 +171,10 @@ def test_a_capture_is_answered_and_pulled_as_the_protocol_shows(world: World) ->
 
 def test_the_checkpoint_of_the_protocol_has_every_key_and_is_understood() -> None:
     shown = example("pull-answer")["checkpoint"]
-    assert tuple(shown) == pulling.Checkpoint.__struct_fields__
+    assert (
+        *shown,
+        "f",
+    ) == pulling.Checkpoint.__struct_fields__  # `f` for clients that tell their version (EV5)
     read = pulling.read_checkpoint(shown, district=DISTRICT, user=shown["u"], epoch=1, head=shown["s"])
     assert msgspec.to_builtins(read) == shown
 
@@ -196,6 +200,7 @@ def test_a_case_that_leaves_the_cell_is_the_tombstone_of_the_protocol_and_reconc
             world.caller("phone-2", "bo"),
             Collection.cases,
             example("reconcile-request"),
+            keys=world.keys,
         )
     agrees(example("reconcile-answer"), answer)
 
@@ -236,6 +241,29 @@ def test_a_statement_sealed_as_the_protocol_says_is_filed(world: World) -> None:
     world.commit(hand_in_work([open_bundle(bundle, DISTRICT, opener)]))
     [held] = page(world, None)["documents"]
     assert (held["author"], held["title"]) == (said["author"], said["document"]["title"])
+
+
+def test_digests_and_what_heals_are_answered_as_the_protocol_shows(world: World) -> None:
+    push(world, "phone-1", "an", "cases", example("push-request"))
+    with world.store.read() as reader:
+        asked = (reader, world.configs.get(reader), world.caller("phone-2", "bo"), Collection.cases)
+        sums = digest.of_ranges(*asked, example("digest-request"))
+        healed = reconcile.answer(*asked, example("heal-request"), keys=world.keys)
+    [held] = page(world, None)["documents"]
+    agrees(example("digest-answer"), sums)
+    agrees(example("heal-answer"), json.loads(msgspec.json.encode(healed)))
+
+    def shown(v: int) -> str:
+        """DG1, as a maker of another client would read it."""
+        return hashlib.sha256(f"{held['id']}:{v}".encode()).hexdigest()[:16]
+
+    assert sums["ranges"]["1"]["sum"] == shown(held["v"])
+    assert example("digest-answer")["ranges"]["1"]["sum"] == shown(example("push-answer")[0]["v"])
+
+
+def test_a_row_of_an_older_version_is_read_as_the_protocol_shows() -> None:
+    [row] = parse(Collection.files, blocks(PROTOCOL, "json")["push-of-an-older-row"].encode())
+    assert (row.fault, row.checked.usable, row.checked.issues) == (None, True, [])
 
 
 @pytest.mark.anyio

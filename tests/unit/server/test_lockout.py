@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.auth.lockout import AddressLimit, Phantoms, Tries, may_try, wait_after
+from server.auth.lockout import PerMinute, Phantoms, Tries, may_try, wait_after
 from server.auth.passwords import Hasher, check_new_password
 from server.errors import PasswordRefused
 
@@ -39,7 +39,7 @@ def test_what_is_being_looked_at_counts_until_it_ends() -> None:
 
 
 def test_an_address_gets_so_many_tries_a_minute() -> None:
-    limit = AddressLimit(per_minute=2)
+    limit = PerMinute(per_minute=2)
     assert [limit.allows("a", now) for now in (0, 1, 2)] == [True, True, False]
     assert limit.allows("b", 3)
     assert limit.allows("a", 60_000)

@@ -249,7 +249,7 @@ class District:
             self._phones[key] = Phone(self, *key)
         return self._phones[key]
 
-    def caller(self, who: str, device: str) -> Caller:
+    def caller(self, who: str, device: str, told: int | None = None) -> Caller:
         def register(tx: Any, context: Context) -> None:
             if not tx.find("device", {"id": device, "user_pk": self.users[who]}):
                 tx.add(
@@ -269,7 +269,16 @@ class District:
         self.store.write(lambda tx: register(tx, self.context()))
         row = self.rows("device", id=device, user_pk=self.users[who])[0]
         marks = {name: (low, at) for name, (low, at) in json.loads(row["marks"]).items()}
-        return Caller(self.users[who], user_id(who), who, row["pk"], device, row["registered_seq"], marks)
+        return Caller(
+            self.users[who],
+            user_id(who),
+            who,
+            row["pk"],
+            device,
+            row["registered_seq"],
+            marks,
+            told=told,
+        )
 
     # --- looking into the store --------------------------------------------------------------------------------------
 
@@ -349,7 +358,8 @@ class Phone:
         self.who = who
         self.device = device
         self.held: dict[str, dict[str, dict[str, Any]]] = {}
-        self._points: dict[str, Any] = {}
+        self.told: int | None = None  # the version its app speaks, if it says so
+        self.points: dict[str, Any] = {}
         self._counter = 0
         district.caller(who, device)  # first contact: what was before it is not told
 
@@ -384,7 +394,7 @@ class Phone:
         return self.push_bytes(collection, json.dumps(rows, ensure_ascii=False).encode())
 
     def push_bytes(self, collection: str, body: bytes) -> dict[str, dict[str, Any]]:
-        work = push_work(self.district.caller(self.who, self.device), Collection[collection], body)
+        work = push_work(self.caller(), Collection[collection], body)
         answer: bytes = self.district.commit(work)
         self.district.sent.append(answer)
         answered = {doc["id"]: doc for doc in json.loads(answer)}
@@ -409,10 +419,13 @@ class Phone:
         changed = master | changes | {"w": w or self.next_w()}
         return self.push("cases", changed, base=master)
 
-    def pull(self, collection: str) -> dict[str, dict[str, Any]]:
-        """Pull until nothing is due; everything the phone then holds."""
-        while True:
-            caller = self.district.caller(self.who, self.device)
+    def caller(self) -> Caller:
+        return self.district.caller(self.who, self.device, self.told)
+
+    def pull(self, collection: str, *, limit: int = 100, pages: int = 1_000) -> dict[str, dict[str, Any]]:
+        """Pull until nothing is due, or for so many pages; everything the phone then holds."""
+        for _ in range(pages):
+            caller = self.caller()
             with self.district.store.read() as reader:
                 config = self.district.configs.get(reader)
                 page = pull(
@@ -420,8 +433,8 @@ class Phone:
                     config,
                     caller,
                     Collection[collection],
-                    self._points.get(collection),
-                    100,
+                    self.points.get(collection),
+                    limit,
                     keys=self.district.keys,
                     now=self.district.now,
                 )
@@ -429,8 +442,9 @@ class Phone:
             answer = json.loads(page.body)
             if not answer["documents"]:
                 return self.held.get(collection, {})
-            self._points[collection] = answer["checkpoint"]
+            self.points[collection] = (self.points.get(collection) or {}) | answer["checkpoint"]
             self._keep(collection, answer["documents"])
+        return self.held.get(collection, {})
 
     def _keep(self, collection: str, documents: Iterable[dict[str, Any]]) -> None:
         held = self.held.setdefault(collection, {})
