@@ -757,9 +757,14 @@ class History:
         assert truth is not None
         place = case.open_place("cell")
         assert place is not None
-        if case.master is None and (truth["cell"], truth.get("protection") or "normal") != (
-            place.tag[1],
-            CLASS_NAMES[case.klass],
+        if (
+            not case.followed_closed
+            and case.master is None
+            and (truth["cell"], truth.get("protection") or "normal")
+            != (
+                place.tag[1],
+                CLASS_NAMES[case.klass],
+            )
         ):
             raise self.broken(
                 f"{case.id[-4:]} stands in {truth['cell']} as {truth.get('protection')}, "

@@ -81,6 +81,7 @@ class Case:
     born: int
     gone: int | None = None
     placed_by_person: bool = False
+    followed_closed: bool = False  # it keeps the code of the cell it was closed in
     fix: str | None = None  # the cell whose middle was its fix, as cells were first cut
     master: str | None = None
     places: list[Place] = field(default_factory=list)

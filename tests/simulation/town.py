@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sync.cases.catalogue import OPEN_STATUSES
 from tests.simulation.history import Broken, History, Request
 from tests.simulation.oracle import FULL, LEAD, Case, Grant, Place, Thing, UnitCell
 from tests.simulation.world import CELLS, OUTSIDE
@@ -293,8 +294,9 @@ class Town(History):
         due = self.due_cell(case, since)
         if cell != due:
             raise self.broken(f"{case.id[-4:]} was put into {cell}, {due} is where it belongs")
-        if case.master is not None:
+        if self._is_closed(case):
             place.high = since
+            case.followed_closed = True
             case.places.append(Place(since, tag=("cell", cell)))
             return
         self.oracle.move(case, cell, since, by_person=True)
@@ -307,13 +309,16 @@ class Town(History):
         if case.klass == 2 and case.author not in stays and (person is None or person.tag[1] != case.author):
             self.oracle.close_for(case.named, case.author, n)
 
+    def _is_closed(self, case: Case) -> bool:
+        return self.world.truth("cases", case.id)["status"] not in OPEN_STATUSES  # type: ignore[index]
+
     def due_cell(self, case: Case, n: int) -> str:
         """Where a case belongs in the edition in force."""
         place = case.open_place("cell")
         assert place is not None
         now = place.tag[1]
         exists = now in self.cells()
-        if case.master is not None:
+        if self._is_closed(case):
             return now if exists or now == OUTSIDE else HEIR
         if exists and (case.placed_by_person or case.fix is None):
             return now
