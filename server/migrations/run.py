@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine
 from sync.errors import SyncError
 
 Tree = Literal["directory", "district"]
-# How many of the newest revisions are served: a district may be one behind while others are brought up.
-_SERVED: dict[Tree, int] = {"directory": 1, "district": 2}
+# How many of the newest revisions are served. A district may be one behind, while others are brought up, once nothing
+# that this program writes is missing there; the newest revision brings tables of which that is not so.
+_SERVED: dict[Tree, int] = {"directory": 1, "district": 1}
 _HERE = Path(__file__).parent
 
 

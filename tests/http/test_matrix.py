@@ -185,6 +185,7 @@ def parts_of(town: Town, case: str) -> dict[str, str]:
             lambda reader: of_case(reader, "ledger", "doc_pk", "pk")
         ),
         "{doc_id:str}": case,
+        "{erasure_id:str}": new_id(),
         "{number:int}": "1",
         "{collection:str}": "cases",
         "{version:str}": "1",
