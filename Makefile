@@ -52,9 +52,9 @@ screens: ## take the pictures of the pages again (docs/screens)
 	@$(SETUP) all
 	WANGGE_SCREENS=1 $(BIN)/python -m pytest tests/browser
 
-soak: ## the simulation over SEEDS (10000) histories
-	@$(SETUP) python
-	WANGGE_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/simulation -n 2
+soak: ## the simulation over SEEDS (10000) histories, a thousand deaths of a writer and two hundred of a server
+	@$(SETUP) all
+	WANGGE_SEEDS=$(SEEDS) WANGGE_DEATHS=1000 WANGGE_KILLS=100 $(BIN)/python -m pytest tests/simulation tests/faults -n 2
 
 lock: ## resolve the dependencies of pyproject.toml again and write the lock files
 	@$(SETUP) lock

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POINTS = (FIRST_ROW, ALL_ROWS, COMMITTED)
-KILLS = 10
+KILLS = int(os.environ.get("WANGGE_KILLS", "10"))  # for each of the two databases
 PHONES = 4
 
 
