@@ -234,8 +234,10 @@ def _empty(batch: Batch, item: Item) -> None:
     if item.doc.case_pk is None or own:
         batch.close_author(item)
     item.wrote = True
+    # What hangs on a document without a cell has no place of its own that closed: the past is its parent's.
+    past = item.doc.history or item.doc.case_pk is not None
     item.doc = structs.replace(
-        item.doc, gone=batch.n, dek=None, code=None, w=None, digest=None, author_since=None
+        item.doc, gone=batch.n, dek=None, code=None, w=None, digest=None, author_since=None, history=past
     )
 
 

@@ -270,7 +270,7 @@ BUGS = (
     ),
     bug(
         "a person's task that changed hands stays where it was",
-        "town:40",
+        "town:400",
         (
             "visibility",
             "for row in followed if row.kind == Place.cell and doc.cell is not None]",
@@ -317,7 +317,7 @@ BUGS = (
     ),
     bug(
         "an erased household leaves its visits",
-        "town:80",
+        "town:400",
         ("erasing", "    if doc.collection == Collection.households:\n", "    if False:\n"),
     ),
     bug(

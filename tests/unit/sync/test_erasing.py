@@ -12,7 +12,7 @@ from sync.erasing import NeedsAnother, ask_erasure, decide_erasure, erase_again,
 from sync.errors import Conflict, NotFound, Unprocessable
 from sync.homes_work import open_visits
 from sync.values import Collection
-from tests.unit.sync.district import HOME
+from tests.unit.sync.district import HOME, NEXT
 from tests.unit.sync.test_other_collections import visit
 from tests.unit.sync.test_places import household
 from tests.unit.sync.test_visits_follow import photo
@@ -148,6 +148,18 @@ def test_with_a_household_go_its_visits_their_photos_and_what_was_due_there(dist
     assert bo.pull("visits").keys() == {elsewhere}
     assert bo.pull("households").keys() == {other}
     assert bo.pull("files") == bo.pull("tasks") == {}
+
+
+def test_the_photo_of_an_erased_visit_that_lay_in_no_cell_leaves_the_phone_too(district: District) -> None:
+    """Seeds 136 and 170: such a photo has no place of its own that closes, and was looked at without a past."""
+    an = district.phone("an")
+    district.grant("an", "grid_worker", cell=NEXT)  # of two cells nobody can say which
+    seen = an.push("visits", visit(an, household_id=None, place_text="集市", notes=STORY))
+    assert seen.get("cell") is None
+    picture = an.push("files", photo(an, seen["id"]))["id"]
+    assert picture in an.pull("files")
+    district.commit(erase_work(Collection.visits, seen["id"]))
+    assert an.pull("visits") == an.pull("files") == {}
 
 
 # --- nothing brings it back ------------------------------------------------------------------------------------------
