@@ -228,16 +228,16 @@ def _visits_to(tx: Tx, home: Doc) -> list[Doc]:
 
 def _empty(batch: Batch, item: Item) -> None:
     """Close every open place, drop the key, empty the row."""
+    # Of what hangs on a visit that lies in no cell, its author's is the only place there is.
+    nowhere = item.doc.cell is None
     for kind in (Place.cell, Place.duty, Place.person):
         batch.place(item, kind, None)
     own = item.doc.own_since is not None or item.doc.collection == Collection.notices
-    if item.doc.case_pk is None or own:
+    if item.doc.case_pk is None or own or nowhere:
         batch.close_author(item)
     item.wrote = True
-    # What hangs on a document without a cell has no place of its own that closed: the past is its parent's.
-    past = item.doc.history or item.doc.case_pk is not None
     item.doc = structs.replace(
-        item.doc, gone=batch.n, dek=None, code=None, w=None, digest=None, author_since=None, history=past
+        item.doc, gone=batch.n, dek=None, code=None, w=None, digest=None, author_since=None
     )
 
 
