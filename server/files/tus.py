@@ -268,7 +268,7 @@ async def _take_in(
         if waiting:
             await taking.keep(bytes(waiting))
         await taking.note()
-    except Exception:
+    except Exception:  # whatever it was, it is raised again: only what was kept of this request goes first
         await taking.drop()
         raise
     if too_long:

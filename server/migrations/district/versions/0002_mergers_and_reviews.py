@@ -70,5 +70,5 @@ def _mergers_so_far() -> None:
 
 
 def downgrade() -> None:
-    """No way back: a backup is."""
-    raise NotImplementedError
+    """Data is never thrown away: restore a backup instead."""
+    raise NotImplementedError("There is no way back from this revision.")  # refused on purpose
