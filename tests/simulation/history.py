@@ -712,7 +712,7 @@ class History:
                 self.judge_other(phone, collection, doc, before)
 
     def judge_other(self, phone: Phone, collection: str, doc: dict[str, Any], before: int) -> None:
-        raise NotImplementedError(collection)  # a history of cases and entries pushes nothing else; a town does
+        raise NotImplementedError(collection)  # a town pushes other things; a history does not
 
     def learn(self) -> None:
         """Take in what the server has made by itself; a history of cases and entries has nothing of that."""
