@@ -52,9 +52,10 @@ screens: ## take the pictures of the pages again (docs/screens)
 	@$(SETUP) all
 	WANGGE_SCREENS=1 $(BIN)/python -m pytest tests/browser
 
-soak: ## the simulation over SEEDS (10000) histories, a thousand deaths of a writer and two hundred of a server
+soak: ## the simulation over SEEDS (10000) histories, many deaths of writers and servers, the demo begun in every month
 	@$(SETUP) all
-	WANGGE_SEEDS=$(SEEDS) WANGGE_DEATHS=1000 WANGGE_KILLS=100 $(BIN)/python -m pytest tests/simulation tests/faults -n 2
+	WANGGE_SEEDS=$(SEEDS) WANGGE_DEATHS=1000 WANGGE_KILLS=100 WANGGE_DEMOS=13 \
+		$(BIN)/python -m pytest tests/simulation tests/faults tests/unit/demo -n 2
 
 lock: ## resolve the dependencies of pyproject.toml again and write the lock files
 	@$(SETUP) lock

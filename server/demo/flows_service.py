@@ -11,7 +11,9 @@ def answered(case: Case) -> Script:
     if case.stop == "reported":
         return
     yield case.after(5)
-    case.act("dispatcher-1", "verify", parties_asked=True)
+    if case.stage.case(case.id)["status"] == "reported":
+        # somebody who comes to it late finds it verified by the system: that is due after two days
+        case.act("dispatcher-1", "verify", parties_asked=True)
     yield case.after(8)
     told_back(case)
     yield case.stage.days(20)
