@@ -108,10 +108,10 @@ class _Packing:
         await self._send(message)
 
     def _is_packable(self, start: Any) -> bool:
-        headers = MutableScopeHeaders.from_message(start)
-        if "content-encoding" in headers or "no-transform" in headers.get("cache-control", ""):
+        headers = {name.lower(): value for name, value in start["headers"]}
+        if b"content-encoding" in headers or b"no-transform" in headers.get(b"cache-control", b""):
             return False
-        return _PACKABLE.match(headers.get("content-type", "")) is not None
+        return _PACKABLE.match(headers.get(b"content-type", b"").decode("latin-1")) is not None
 
     async def _pack(self, start: Any, message: Any) -> None:
         body = message["body"]

@@ -7,6 +7,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -101,6 +102,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return is_loopback(self.host)
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """True for ``localhost`` and addresses that never leave the machine."""
     if host == "localhost":

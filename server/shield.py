@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -89,20 +88,21 @@ def _record(scope: Scope, metrics: Metrics, status: int, milliseconds: int) -> N
 
 
 def make_before_send(settings: Settings) -> Any:
-    """The hook that puts the protecting headers on every answer, errors included."""
+    """The hook that puts the protecting headers on every answer, errors included, where it has none of that name."""
+    always = HEADERS | {"Content-Security-Policy": API_POLICY, "Cache-Control": "no-store"}
+    if settings.behind_tls_proxy:
+        always |= dict([TLS_HEADER])
+    pairs, of_files = _encoded(always), _encoded(always | TUS_HEADERS)
 
     async def protect(message: Message, scope: Scope) -> None:
-        if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
-            return
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in HEADERS.items():
-            headers.setdefault(name, value)
-        if scope["path"].startswith(FILES_PATH):
-            for name, value in TUS_HEADERS.items():
-                headers.setdefault(name, value)
-        headers.setdefault("Content-Security-Policy", API_POLICY)
-        headers.setdefault("Cache-Control", "no-store")
-        if settings.behind_tls_proxy:
-            headers.setdefault(*TLS_HEADER)
+        if message["type"] == "http.response.start" and scope["type"] == ScopeType.HTTP:
+            headers = list(message["headers"])
+            given = {name.lower() for name, _ in headers}
+            wanted = of_files if scope["path"].startswith(FILES_PATH) else pairs
+            message["headers"] = headers + [pair for pair in wanted if pair[0] not in given]
 
     return protect
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -18,6 +18,7 @@ from sync.cases.catalogue import ROLES
 from sync.cases.rulesets import RuleSet, parse_rules
 from sync.store import Reader
 from sync.values import FOREVER, Head, Hold, Place, Reach
+from sync.visibility import by_tag
 
 OUTSIDE = 0  # the cell key of what lies in no cell: units at district level have it
 OUTSIDE_CODE = RESERVED_CODE
@@ -132,6 +133,7 @@ class Config:
             if grant.v_to is None:
                 self._active_by_role.setdefault(grant.role, []).append(grant)
         self._holds: dict[int, tuple[Hold, ...]] = {}
+        self._held: dict[int, dict[tuple[int, int], tuple[Hold, ...]]] = {}
         self._layer = layer
         self._index: LayerIndex | None = None
         self._user_units: dict[str, frozenset[str]] | None = None
@@ -174,6 +176,12 @@ class Config:
         if user_pk not in self._holds:
             self._holds[user_pk] = tuple(self._make_holds(user_pk))
         return self._holds[user_pk]
+
+    def held(self, user_pk: int) -> dict[tuple[int, int], tuple[Hold, ...]]:
+        """The same by kind and tag."""
+        if user_pk not in self._held:
+            self._held[user_pk] = by_tag(self.holds(user_pk))
+        return self._held[user_pk]
 
     def _make_holds(self, user_pk: int) -> Iterable[Hold]:
         yield Hold(Place.author, user_pk, 0, FOREVER, Reach.author, "author")

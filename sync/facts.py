@@ -12,7 +12,7 @@ from sync.config import Config
 from sync.spoiled import Failures
 from sync.store import Reader, Row
 from sync.values import Collection, Doc, Head, Keys, Level, Named
-from sync.visibility import Relation, Viewer, seen_now
+from sync.visibility import Relation, Sight, Viewer
 
 
 class Facts(Struct):
@@ -41,6 +41,7 @@ class Facts(Struct):
     births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case
     viewers: dict[int, Viewer] = field(default_factory=dict)
+    sights: dict[tuple[int, int], Sight] = field(default_factory=dict)  # by viewer and collection
     clock_offset: int | None = None  # what the pushing phone's clock was wrong by at its last hello, ms
     contacts: Sequence[Contact] = ()  # what the clocks of the pushing device said before
     received: int = 0  # when this push came, by the later of the domain's clock and the real one
@@ -50,15 +51,19 @@ class Facts(Struct):
         """The person as a viewer of the loaded cases."""
         if user_pk not in self.viewers:
             rows = [row for rows in self.namings.values() for row in rows if row.user_pk == user_pk]
-            self.viewers[user_pk] = Viewer.of(user_pk, self.config.holds(user_pk), rows)
+            self.viewers[user_pk] = Viewer.of(user_pk, self.config.held(user_pk), rows)
         return self.viewers[user_pk]
 
     def level(self, user_pk: int, doc: Doc, extra: Sequence[Row] = (), ended: Sequence[Named] = ()) -> Level:
         """What the person sees of `doc` once this work is committed; `extra` are namings it opens, `ended` closes."""
         n = self.head.seq + 1
         viewer = self.viewer(user_pk)
-        if not extra and not ended and (seen := seen_now(viewer, doc, n)) != Level.none:
-            return seen
+        if not extra and not ended:
+            sight = self.sights.get((user_pk, doc.collection))
+            if sight is None:
+                sight = self.sights[user_pk, doc.collection] = Sight(viewer, doc.collection, n)
+            if (seen := sight.level(doc)) != Level.none:
+                return seen
         case = doc.pk if doc.collection == Collection.cases else doc.case_pk
         closed = {row.pk for row in ended}
         fresh = [

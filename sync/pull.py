@@ -5,7 +5,7 @@ the set of tags and the upper bound of the enumeration only, every candidate is 
 snapshot, so that nothing is sent that is no longer the reader's.
 """
 
-from collections.abc import Collection as Some, Iterator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Collection as Some, Iterator, Mapping, Sequence, Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -19,13 +19,15 @@ from sync.config import Config
 from sync.errors import BadCheckpoint, BadLimit, ForeignCheckpoint
 from sync.store import Reader
 from sync.values import FOREVER, Collection, Doc, Hold, Keys, Level
-from sync.visibility import FOLLOWERS, NO_PAST, OTHER_PARENTS, Relation, Viewer, level_now, pasts, seen_now
+from sync.visibility import FOLLOWERS, NO_PAST, OTHER_PARENTS, Relation, Sight, Viewer, level_now, pasts
 
 LIMIT_MAX = 1000
-PAGE_BYTES = 256 * 1024  # FL1
+PAGE_BYTES = 512 * 1024  # FL1
 HINT_BYTES = (16 * 1024, 1024 * 1024)  # what a phone may ask for instead
 PAGE_DOCS = 1000
-BATCH = 128  # candidates looked at in one go
+BATCH = 128  # candidates looked at in one go, at most
+_BATCH_LEAST = 16
+_USUAL_BYTES = 1536  # of a document, until the page has some
 OVERLAP_MS = 120_000  # longer than a push answer can still be under way (proxy and client time-outs)
 _KEYS = ("e", "d", "u", "s", "h", "k", "l", "r", "b", "t")
 _PHASES = 4
@@ -147,7 +149,16 @@ _NAMED: _Key = (4, 0, 0, 0)  # behind every kind of tag
 class _Plan:
     """The tags of one plan, and its candidates phase by phase."""
 
-    def __init__(self, reader: Reader, viewer: Viewer, collection: int, s: int, h: int) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        viewer: Viewer,
+        collection: int,
+        s: int,
+        h: int,
+        room: Callable[[], int] = lambda: BATCH,
+    ) -> None:
+        self._room = room  # how many more documents are wanted, about: what is read beyond them is read again
         self._reader = reader
         self._viewer = viewer
         self._collection = collection
@@ -234,6 +245,7 @@ class _Plan:
                 continue
             key = after[1:] if after[0] == rank and after[1] >= group[0] else None
             while True:
+                limit = max(_BATCH_LEAST, min(self._room(), BATCH))
                 found = self._reader.tagged(
                     self._collection,
                     kind,
@@ -241,18 +253,20 @@ class _Plan:
                     seq_over=over,
                     seq_upto=upto,
                     after=key,
-                    limit=BATCH,
+                    limit=limit,
                     statuses=statuses,
                     others=others,
                 )
                 batch: list[tuple[_Key, list[Doc]]] = []
                 for doc in found:
                     key = (_tag(doc, kind), doc.seq, doc.pk)
-                    met = any((other, tag) in walked for other, tag in enumerate(_tags(doc)[:kind]))
+                    met = kind > 0 and any(
+                        (other, tag) in walked for other, tag in enumerate(_tags(doc)[:kind])
+                    )
                     batch.append(((rank, *key), [] if met else [doc]))
                 if batch:
                     yield batch
-                if len(found) < BATCH:
+                if len(found) < limit:
                     break
 
     def _groups(
@@ -387,16 +401,17 @@ class Sender:
 def viewer_of(reader: Reader, config: Config, caller: Caller, collection: int) -> Viewer:
     """The caller, as somebody who looks at documents of this collection."""
     namings = reader.namings(users=[caller.user_pk]) if collection in FOLLOWERS | {Collection.cases} else []
-    return Viewer.of(caller.user_pk, config.holds(caller.user_pk), namings, caller.registered)
+    return Viewer.of(caller.user_pk, config.held(caller.user_pk), namings, caller.registered)
 
 
 def all_visible(reader: Reader, viewer: Viewer, collection: int, n: int) -> Iterator[tuple[Doc, Level]]:
     """Every document of a collection that is visible at head `n`, once, with its level."""
     done: set[int] = set()
+    sight = Sight(viewer, collection, n)
     for batch in _Plan(reader, viewer, collection, 0, n).everything():
         for doc in (doc for _, docs in batch for doc in docs if doc.pk not in done):
             done.add(doc.pk)
-            level = seen_now(viewer, doc, n) or level_now(viewer, doc, n)
+            level = sight.level(doc) or level_now(viewer, doc, n)
             if level != Level.none:
                 yield doc, level
 
@@ -496,6 +511,7 @@ class _Work:
         self._viewer = viewer
         self._collection = collection
         self._n = n
+        self._sight = Sight(viewer, collection, n)
         self._sender = sender
         self._limit = limit
         self._size = size
@@ -516,9 +532,17 @@ class _Work:
             return bool(self.page) and (self._bytes >= self._size or len(self.page) >= PAGE_DOCS)
         return len(self.page) >= self._limit
 
+    def _room(self) -> int:
+        """How many more documents the page holds, about."""
+        count = len(self.page)
+        if self._limit > 1:
+            return self._limit - count
+        usual = self._bytes / count if count else _USUAL_BYTES
+        return min(PAGE_DOCS - count, int((self._size - self._bytes) / usual) + 1)
+
     def run(self, point: Checkpoint) -> bool:
         """Go on with the plan of `point`; False when the page filled up before the plan ended."""
-        plan = _Plan(self._reader, self._viewer, self._collection, point.s, point.h or 0)
+        plan = _Plan(self._reader, self._viewer, self._collection, point.s, point.h or 0, self._room)
         low = max(min(point.r, point.s), self._viewer.registered)
         while (phase := self._phase(point)) is not None:
             after: _Key = _START if point.l is None else (point.l[0], point.l[1], point.l[2], point.l[3])
@@ -561,7 +585,7 @@ class _Work:
 
     def _decide(self, doc: Doc, past: dict[int, Any], s: int, low: int) -> None:
         # PL4: by what is visible at the head of this snapshot, and by what was on the way to it.
-        if doc.seq > s and (seen := seen_now(self._viewer, doc, self._n)) != Level.none:
+        if doc.seq > s and (seen := self._sight.level(doc)) != Level.none:
             self._put(doc, self._sender.document(doc, seen))
             return
         relation = Relation(self._viewer, doc, past.get(doc.pk, NO_PAST))

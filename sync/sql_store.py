@@ -407,11 +407,11 @@ def _bound(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _few(limit: int) -> int:
-    """The next power of two: few texts of a statement, so that each is compiled once.
+    """The next power of two, or multiple of 32: few texts of a statement, so that each is compiled once.
 
     A bound limit would not do: SQLite compiles a statement again whenever its bound limit is set.
     """
-    return 1 << max(limit - 1, 0).bit_length()
+    return 1 << max(limit - 1, 0).bit_length() if limit <= 32 else -(-limit // 32) * 32
 
 
 class SqlReader:
@@ -422,6 +422,7 @@ class SqlReader:
         self._driver = driver
         self._postgres = postgres
         self._ended = False
+        self._head: Head | None = None
 
     def end(self) -> None:
         """Whatever is asked, or will be, fails; from any thread."""
@@ -462,8 +463,12 @@ class SqlReader:
         return (" where " + " and ".join(parts)) if parts else "", values
 
     def head(self) -> Head:
-        row = self._rows("select seq, next_pk, epoch, config from clock where id = 1", ())[0]
-        return Head(*row)
+        if self._head is None:
+            self._head = self._read_head()
+        return self._head  # a snapshot has but one
+
+    def _read_head(self) -> Head:
+        return Head(*self._rows("select seq, next_pk, epoch, config from clock where id = 1", ())[0])
 
     def find(
         self,
@@ -778,6 +783,9 @@ class SqlTx(SqlReader):
     """See ``store.Tx``."""
 
     config_raised = False
+
+    def head(self) -> Head:
+        return self._read_head()  # it rises as numbers are taken
 
     def _run(self, sql: str, values: Sequence[Any]) -> int:
         if self._postgres:

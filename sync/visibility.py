@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from sync.values import (
+    CLASSES,
     FOREVER,
     SEALED,
     ClassInterval,
@@ -26,6 +27,7 @@ from sync.values import (
 )
 
 _NONE, _SHELL, _PLAIN, _FULL = Level.none, Level.shell, Level.plain, Level.full
+_CELL, _DUTY, _PERSON, _AUTHOR = map(int, Place)
 _Table = dict[Reach, tuple[Level, Level, Level]]
 
 # What a pair grants, by protection class (normal, restricted, sealed). Sealed cases open to named persons only.
@@ -83,17 +85,26 @@ class Viewer(Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, user_pk: int, holds: Iterable[Hold], namings: Iterable[Named], registered: int = 0
+        cls,
+        user_pk: int,
+        holds: dict[tuple[int, int], tuple[Hold, ...]],
+        namings: Iterable[Named],
+        registered: int = 0,
     ) -> "Viewer":
-        """Index holds by tag and namings by case."""
-        by_tag: dict[tuple[int, int], tuple[Hold, ...]] = {}
-        for hold in holds:
-            key = (hold.kind, hold.tag)
-            by_tag[key] = (*by_tag.get(key, ()), hold)
+        """Index namings by case."""
         by_case: dict[int, tuple[Named, ...]] = {}
         for row in namings:
             by_case[row.case_pk] = (*by_case.get(row.case_pk, ()), row)
-        return cls(user_pk, by_tag, by_case, registered)
+        return cls(user_pk, holds, by_case, registered)
+
+
+def by_tag(holds: Iterable[Hold]) -> dict[tuple[int, int], tuple[Hold, ...]]:
+    """Holds, by kind and tag."""
+    found: dict[tuple[int, int], tuple[Hold, ...]] = {}
+    for hold in holds:
+        key = (hold.kind, hold.tag)
+        found[key] = (*found.get(key, ()), hold)
+    return found
 
 
 class Past(Struct, frozen=True):
@@ -226,24 +237,52 @@ class Relation:
         return any(self.level(x) != _NONE for x in self.breaks(low, high))
 
 
-def seen_now(viewer: Viewer, doc: Doc, n: int) -> Level:
-    """`Relation.level` at head `n` where the row alone tells it: a living document for whose case nobody was named.
+class Sight:
+    """What a viewer's holds grant in one collection at head `n`, worked out once for many documents."""
 
-    `none` means no more than that the long way must decide.
-    """
-    if doc.collection in FOLLOWERS or doc.gone is not None or max(doc.born, doc.klass_since) > n:
-        return _NONE
-    if (case := case_of(doc)) is not None and case in viewer.namings:
-        return _NONE
-    table = TABLES[doc.collection]
-    best = _NONE
-    for kind, tag, v_from, _ in current_places(doc):
-        for hold in viewer.holds.get((kind, tag), ()):
-            if v_from <= n and hold.v_from <= n < hold.v_to and hold.reach in table:
-                best = max(best, table[hold.reach][doc.klass])
-        if best == _FULL:
-            break
-    return best
+    __slots__ = ("_follows", "_granted", "_n", "_namings", "_table", "_viewer")
+
+    def __init__(self, viewer: Viewer, collection: int, n: int) -> None:
+        self._viewer = viewer
+        self._n = n
+        self._follows = collection in FOLLOWERS
+        self._namings = viewer.namings if collection == Collection.cases else {}
+        self._table = TABLES[collection]
+        self._granted: dict[tuple[int, int | None], tuple[Level, ...]] = {}
+
+    def _levels(self, kind: int, tag: int | None) -> tuple[Level, ...]:
+        """What is granted in a place, by protection class."""
+        levels = self._granted.get((kind, tag))
+        if levels is None:
+            n, table = self._n, self._table
+            holds = () if tag is None else self._viewer.holds.get((kind, tag), ())
+            live = [table[x.reach] for x in holds if x.v_from <= n < x.v_to and x.reach in table]
+            levels = self._granted[kind, tag] = tuple(
+                map(max, zip((_NONE,) * len(CLASSES), *live, strict=True))
+            )
+        return levels
+
+    def level(self, doc: Doc) -> Level:
+        """`Relation.level` at the head where the row alone tells it; `none`: the long way must decide.
+
+        The row tells it of a living document that follows no other, and for which this viewer was not named.
+        """
+        n, klass, best = self._n, doc.klass, _NONE
+        if self._follows or doc.gone is not None or doc.born > n or doc.klass_since > n:
+            return _NONE
+        if doc.pk in self._namings:
+            return _NONE
+        if doc.cell_since is not None and doc.cell_since <= n:
+            best = self._levels(_CELL, doc.cell)[klass]
+            if best == _FULL:
+                return best
+        if doc.duty_since is not None and doc.duty_since <= n:
+            best = max(best, self._levels(_DUTY, doc.duty)[klass])
+        if doc.person_since is not None and doc.person_since <= n:
+            best = max(best, self._levels(_PERSON, doc.person)[klass])
+        if doc.author_since is not None and doc.author_since <= n:
+            best = max(best, self._levels(_AUTHOR, doc.author)[klass])
+        return best
 
 
 def level_now(viewer: Viewer, doc: Doc, n: int) -> Level:

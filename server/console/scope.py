@@ -119,7 +119,7 @@ class Sight:
         self.user_pk = user_pk
         self.keys = keys
         self.n = reader.head().seq
-        self.viewer = Viewer.of(user_pk, config.holds(user_pk), reader.namings(users=[user_pk]))
+        self.viewer = Viewer.of(user_pk, config.held(user_pk), reader.namings(users=[user_pk]))
 
     def level(self, doc: Doc) -> Level:
         """How much of a document this person sees."""

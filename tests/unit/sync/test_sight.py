@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from sync.values import CLASSES, FOREVER, ClassInterval, Collection, Doc, Hold, Interval, Level, Named, Reach
-from sync.visibility import Past, Relation, Viewer, seen_now
+from sync.visibility import Past, Relation, Sight, Viewer, by_tag
 
 HEAD = 12
 
@@ -71,7 +71,7 @@ def _viewer(chance: random.Random) -> Viewer:
         Named(number, 1, chance.choice([7, 8]), chance.random() < 0.5, low := chance.randint(1, HEAD), None)
         for number in range(chance.choice([0, 0, 1]))
     ]
-    return Viewer.of(1, holds, namings)
+    return Viewer.of(1, by_tag(holds), namings)
 
 
 def _past(chance: random.Random, doc: Doc) -> Past:
@@ -87,7 +87,7 @@ def test_whatever_the_short_way_tells_the_long_way_tells_too() -> None:
     told = 0
     for _ in range(40_000):
         doc, viewer = _row(chance), _viewer(chance)
-        seen = seen_now(viewer, doc, HEAD)
+        seen = Sight(viewer, doc.collection, HEAD).level(doc)
         if seen != Level.none:
             told += 1
             assert seen == Relation(viewer, doc, _past(chance, doc)).level(HEAD), (doc, viewer)
@@ -108,5 +108,5 @@ def test_who_was_named_or_recused_is_left_to_the_long_way() -> None:
         }
         if governed and case in viewer.namings:
             met += 1
-            assert seen_now(viewer, doc, HEAD) == Level.none
+            assert Sight(viewer, doc.collection, HEAD).level(doc) == Level.none
     assert met > 500
