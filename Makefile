@@ -52,9 +52,10 @@ screens: ## take the pictures of the pages again (docs/screens)
 	@$(SETUP) all
 	WANGGE_SCREENS=1 $(BIN)/python -m pytest tests/browser
 
-soak: ## the simulation over SEEDS (10000) histories, many deaths of writers and servers, the demo begun in every month
+soak: ## the simulation over SEEDS (10000) histories or for MINUTES, many deaths of writers and servers, the demo's months
 	@$(SETUP) all
-	WANGGE_SEEDS=$(SEEDS) WANGGE_DEATHS=1000 WANGGE_KILLS=100 WANGGE_DEMOS=13 \
+	$(if $(MINUTES),$(BIN)/python -m tests.simulation.soak $(MINUTES))
+	WANGGE_SEEDS=$(if $(MINUTES),0,$(SEEDS)) WANGGE_DEATHS=1000 WANGGE_KILLS=100 WANGGE_DEMOS=13 \
 		$(BIN)/python -m pytest tests/simulation tests/faults tests/unit/demo -n 2
 
 lock: ## resolve the dependencies of pyproject.toml again and write the lock files

@@ -99,6 +99,10 @@ def grant_role(
             raise Unprocessable(f"没有角色 {role}。")
         if (unit is None) == (cell is None):
             raise Unprocessable("授权要落在一个单位或一个网格上,二者选一。")
+        if stands_in_for == username:
+            raise Unprocessable("代管他人的岗位,不能代管自己。")
+        if until_at is not None and until_at <= context.now:
+            raise Unprocessable("代管或授权的截止时间已经过去。")
         account = account_of(tx, username)
         held = {row["role"] for row in tx.find("grant_role", {"user_pk": account["pk"], "v_to": None})}
         if role in _APART and held & (_APART - {role}):

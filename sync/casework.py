@@ -175,6 +175,12 @@ def roles_on(facts: Facts, user_pk: int, item: Item) -> frozenset[str]:
     return roles
 
 
+def stood_in_for(facts: Facts, user_pk: int, item: Item) -> int | None:
+    """For whom somebody acts who has to do with a case by holiday cover alone; None with a role there of his own."""
+    grants = facts.config.grants_at(user_pk, item.doc.cell, units=_unit_of(item))
+    return min((grant.stands_in_for or 0 for grant in grants), default=0) or None
+
+
 def _unit_of(item: Item) -> list[int]:
     return [] if item.doc.duty is None else [item.doc.duty // 2]
 
@@ -294,6 +300,9 @@ def act(
     if done.set.get("code") == code:
         batch.series[series] = number
     told = secret if done.set.get("query_code") == secret else None
+    covered = None if user_pk is None else stood_in_for(facts, user_pk, item)
+    if covered is not None:
+        batch.effects.append(f"for:{covered}")
     if told is not None:
         batch.query_codes.append({"digest": batch.keys.digest(told.encode()), "case_pk": item.doc.pk})
     for directive in done.directives:
@@ -306,6 +315,8 @@ def act(
         "from": before.get("status"),
         "to": item.values.get("status"),
     }
+    if covered is not None:
+        body["stands_in_for"] = config.accounts[covered].id
     if entry_ids:
         body["entry_id"] = entry_ids[0]
     if entry is not None:

@@ -248,8 +248,13 @@ class Config:
 
         What somebody is at a unit that handles cases counts for its cases, not for all of its area.
         """
+        return frozenset(grant.role for grant in self.grants_at(user_pk, cell_pk, units=units))
+
+    def grants_at(
+        self, user_pk: int, cell_pk: int | None, *, units: Iterable[int] = ()
+    ) -> Iterable[GrantRow]:
+        """The grants behind ``roles_at``."""
         wanted = set(units)
-        found = set()
         for grant in self.active_grants(user_pk):
             at_unit = grant.unit_pk is not None and (
                 grant.unit_pk in wanted
@@ -260,8 +265,7 @@ class Config:
                 )
             )
             if at_unit or (grant.cell_pk is not None and grant.cell_pk == cell_pk):
-                found.add(grant.role)
-        return frozenset(found)
+                yield grant
 
     def holders(self, roles: frozenset[str], cell_pk: int | None) -> list[int]:
         """Everybody who now has one of `roles` at the cell (through a unit or directly), in key order."""

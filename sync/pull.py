@@ -245,7 +245,7 @@ class _Plan:
                 continue
             key = after[1:] if after[0] == rank and after[1] >= group[0] else None
             while True:
-                limit = max(_BATCH_LEAST, min(self._room(), BATCH))
+                limit = min(max(_BATCH_LEAST, self._room()), BATCH)
                 found = self._reader.tagged(
                     self._collection,
                     kind,

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import click
 import msgspec
 
 from server.cli.common import P, R, call_district, data_option, district_option, main, reported
+from sync.cases.model import CIVIL
 
 
 @main.group()
@@ -111,6 +113,11 @@ def users_passwd(
 @click.option("--unit", help="Code of the unit.")
 @click.option("--cell", help="Code of the cell.")
 @click.option("--stands-in-for", metavar="USERNAME", help="Holiday cover for somebody.")
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The last day of it, in China's time; it ends by itself with the day.",
+)
 @district_option
 @data_option
 @reported
@@ -120,6 +127,7 @@ def users_grant(
     unit: str | None,
     cell: str | None,
     stands_in_for: str | None,
+    until: datetime | None,
     district: str | None,
     data: str | None,
 ) -> None:
@@ -134,9 +142,15 @@ def users_grant(
         unit=unit,
         cell=cell,
         stands_in_for=stands_in_for,
+        until_at=None if until is None else _end_of(until),
         district=district,
     )
-    click.echo(f"{username} is {role} at {unit or cell}.")
+    ends = "" if until is None else f" until the end of {until:%Y-%m-%d}"
+    click.echo(f"{username} is {role} at {unit or cell}{ends}.")
+
+
+def _end_of(day: datetime) -> int:
+    return int((day.replace(tzinfo=CIVIL) + timedelta(days=1)).timestamp() * 1000)
 
 
 @users.command(name="revoke")

@@ -118,6 +118,8 @@ def test_people_are_added_granted_and_closed(line: Line, tmp_path: Path) -> None
         (("users", "add", "w", "--name", "王", "--role", "king@C", "--password", PASSWORD), "", 1, "king"),
         (("users", "grant", "nobody", "clerk", "--unit", "C"), "", 1, "nobody"),
         (("users", "grant", "nobody", "clerk"), "", 2, "unit or a cell"),
+        (("users", "grant", "wang", "clerk", "--unit", "C", "--until", "31.12."), "", 2, "--until"),
+        (("users", "grant", "wang", "clerk", "--unit", "C", "--until", "2020-01-01"), "", 1, "截止时间"),
         (("users", "passwd", "nobody", "--password", PASSWORD), "", 1, "no account"),
         (("units", "import", "/nowhere.csv"), "", 2, "/nowhere.csv"),
         (("cells", "activate", "7"), "", 1, "7"),

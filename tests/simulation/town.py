@@ -278,7 +278,8 @@ class Town(History):
         doc = self.world.row("cases", case.id)
         cell, place = self.world.cell_code(doc.cell), case.open_place("cell")
         assert place is not None
-        if doc.author_since is None and case.open_place("author") is not None:
+        ended = doc.author_since is None and case.open_place("author") is not None
+        if ended and cell == place.tag[1]:  # else by the move below, and by who directs where it is then
             self._author_let_go(case, doc.seq)
         person = case.open_place("person")
         now = None if doc.person is None else self.world.user_name(doc.person)
@@ -298,6 +299,8 @@ class Town(History):
             place.high = since
             case.followed_closed = True
             case.places.append(Place(since, tag=("cell", cell)))
+            if ended:
+                self._author_let_go(case, doc.seq)
             return
         self.oracle.move(case, cell, since, by_person=True)
         case.placed_by_person = False

@@ -244,3 +244,25 @@ def test_a_stand_in_has_what_he_stands_in_for_and_loses_it_when_the_time_is_over
     assert cui.pull("cases") == {}
     assert district.rows("grant_role", user_pk=district.users["cui"], until_at=until)[0]["v_to"] is not None
     assert user_id("cui")
+
+
+def test_who_acts_by_holiday_cover_alone_is_recorded_as_standing_in(district: District) -> None:
+    case = district.phone("an").capture()["id"]
+    district.newcomer("lan", "clerk", unit="CENTRE", stands_in_for="clerk")
+    triage = {"category": "0201", "basis": "lawful", "channel": "grid", "risk": "blue", "reason": "一般"}
+    district.act("lan", case, "triage", **triage)
+    district.grant("lan", "clerk", cell=HOME)
+    district.act("lan", case, "admit", given_to="三楼住户")
+    acts = {one["body"]["act"]: one["body"] for one in district.entries_of(case, "act")}
+    assert acts["triage"]["stands_in_for"] == user_id("clerk")
+    assert "stands_in_for" not in acts["admit"], "a role of his own"
+    touched = {row["action"]: row["touched"].split(",") for row in district.rows("audit")}
+    assert f"for:{district.users['clerk']}" in touched["act:triage"]
+    assert not any(word.startswith("for:") for word in touched["act:admit"])
+
+
+def test_nobody_stands_in_for_himself_nor_until_a_day_that_is_over(district: District) -> None:
+    wrong: tuple[dict[str, Any], ...] = ({"stands_in_for": "an"}, {"until_at": district.now}, {"until_at": 1})
+    for odd in wrong:
+        with pytest.raises(Unprocessable):
+            district.grant("an", "grid_worker", cell=HOME, **odd)
