@@ -59,6 +59,9 @@ TEXTS: dict[str, CodeText] = {
     "foreign_checkpoint": CodeText(
         409, "同步位置属于其他用户或辖区", "The checkpoint belongs to another user or district."
     ),
+    "address_refused": CodeText(
+        400, "地址中有不能出现的字符", "The address holds a character that no address of ours has."
+    ),
     "host_refused": CodeText(400, "访问地址不正确", "The server does not answer to this host name."),
     "internal": CodeText(
         500, "系统内部错误，请稍后再试", "Something went wrong inside; it has been recorded."

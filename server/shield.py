@@ -28,6 +28,12 @@ TUS_HEADERS = {"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0"}
 TLS_HEADER = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
 
+class AddressRefused(BadRequest):
+    """A NUL in an address: not every database can look for it, and no id or word has one."""
+
+    code = "address_refused"
+
+
 class HostRefused(BadRequest):
     """The server does not answer to this host name."""
 
@@ -56,6 +62,8 @@ def make_shield(settings: Settings, metrics: Metrics) -> Any:
             hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
             if not host_is_allowed(settings, hosts):
                 raise HostRefused
+            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                raise AddressRefused
             began = monotonic_ms()
             status = 500
 

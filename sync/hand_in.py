@@ -94,7 +94,7 @@ def _filed(tx: Tx, context: Context, config: Config, one: Proven) -> None:
         "digest": one.digest,
         "device_pk": device_pk,
         "counter": counter,
-        "doc_id": doc_id if isinstance(doc_id, str) else None,
+        "doc_id": doc_id if isinstance(doc_id, str) and "\0" not in doc_id else None,
         "carrier": context.actor,
         "at": context.wall,
     }

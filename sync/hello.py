@@ -87,8 +87,9 @@ def _risen(collection: Collection, told: Mapping[str, Any], caller: Caller) -> b
     """EV5: whether fields came since the version under which the phone last finished a pull."""
     before = told.get("schema")
     before = before.get("from") if isinstance(before, dict) else before
-    known = isinstance(before, int) and not isinstance(before, bool)
-    return known and bool(versions.added(collection, before, caller.speaks))
+    if not isinstance(before, int) or isinstance(before, bool):
+        return False
+    return bool(versions.added(collection, before, caller.speaks))
 
 
 def digests_asked(told: Mapping[str, Any]) -> list[Collection]:

@@ -313,12 +313,12 @@ class _Plan:
                     if len(rows) < BATCH:
                         break
 
-    def _docs(self, pks: Sequence[int], *, children: bool) -> dict[int, list[Doc]]:
-        """Documents by key, or the children of these parents by parent."""
+    def _docs(self, pks: Sequence[int], *, children: bool, over: int = 0) -> dict[int, list[Doc]]:
+        """Documents changed after `over` by key, or the children of these parents by parent."""
         if not children:
-            return {doc.pk: [doc] for doc in self._reader.documents_by_pk(pks)}
+            return {doc.pk: [doc] for doc in self._reader.documents_by_pk(pks, seq_over=over)}
         found: dict[int, list[Doc]] = {}
-        for doc in self._reader.children(pks):
+        for doc in self._reader.children(pks, seq_over=over):
             if doc.collection == self._collection and doc.case_pk is not None:
                 found.setdefault(doc.case_pk, []).append(doc)
         return found
@@ -341,8 +341,8 @@ class _Plan:
             wanted = [pk for pk in pks if (order, 0, 0, pk) > after]
             for start in range(0, len(wanted), BATCH):
                 part = wanted[start : start + BATCH]
-                docs = self._docs(part, children=children)
-                yield [((order, 0, 0, pk), [d for d in docs.get(pk, ()) if d.seq > over]) for pk in part]
+                docs = self._docs(part, children=children, over=over)
+                yield [((order, 0, 0, pk), docs.get(pk, [])) for pk in part]
 
 
 def _tags(doc: Doc) -> tuple[int | None, ...]:

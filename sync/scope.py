@@ -45,9 +45,8 @@ class Scope(Struct, frozen=True):
         return "large" if self.documents >= LARGE else "ok"
 
     def told(self, *, refuse: bool) -> dict[str, Any]:
-        """What a phone is told."""
+        """What a phone is told: no figure, since what lies in its places is not all for it to know of."""
         return {
-            "documents": self.documents,
             "large": LARGE,
             "full": FULL,
             "state": self.state,
@@ -59,7 +58,7 @@ class Scope(Struct, frozen=True):
         if self.state == "ok":
             return ""
         if self.state == "large":
-            return f"您负责的范围内已有 {self.documents} 件，手机会变慢，请联系区矛调中心调整网格。"
+            return f"您负责的范围内已有 {LARGE} 件以上，手机会变慢，请联系区矛调中心调整网格。"
         more = "不再增加新的授权，" if refuse else ""
         return f"您负责的范围内已有 {FULL} 件以上，{more}登记和上报不受影响，请联系区矛调中心调整网格。"
 

@@ -49,6 +49,9 @@ class Bundle(Struct, frozen=True):
     sealed: str
 
 
+_COUNTER_MAX = 2**63 - 1  # what our databases hold; they hold no NUL either
+
+
 class _Inner(Struct, frozen=True):
     statement: str
     signer: str
@@ -142,7 +145,8 @@ def open_bundle(whole: bytes, district: str, opener: Opener) -> Opened:
         statement = _read_statement(said)
     except (ValueError, RecursionError):
         return Opened(whole, "bundle_content")
-    if signature is None:
+    named = (inner.signer, statement.author, statement.device, statement.collection)
+    if signature is None or not 0 <= statement.counter <= _COUNTER_MAX or any("\0" in one for one in named):
         return Opened(whole, "bundle_content")
     message = bound + b"\0" + said
     return Opened(whole, None, statement, inner.signer, signature, message)

@@ -507,20 +507,27 @@ class SqlReader:
             )
         return found
 
-    def documents_by_pk(self, pks: Sequence[int]) -> list[Doc]:
-        return self._by_keys("pk", pks)
+    def documents_by_pk(self, pks: Sequence[int], *, seq_over: int = 0) -> list[Doc]:
+        return self._by_keys("pk", pks, seq_over=seq_over)
 
-    def _by_keys(self, column: str, keys: Sequence[int], tail: str = "") -> list[Doc]:
+    def _by_keys(
+        self, column: str, keys: Sequence[int], only: str = "", order: str = "", *, seq_over: int = 0
+    ) -> list[Doc]:
         found: list[Doc] = []
+        if seq_over:
+            only += " and seq > ?"
         for start in range(0, len(keys), _IN_MAX):
             part = keys[start : start + _IN_MAX]
             marks = ", ".join("?" * len(part))
-            found += self._docs(f"select {_DOC} from document where {column} in ({marks}){tail}", part)  # noqa: S608
+            sql = f"select {_DOC} from document where {column} in ({marks}){only}{order}"  # noqa: S608
+            found += self._docs(sql, [*part, seq_over] if seq_over else part)
         return found
 
-    def children(self, case_pks: Sequence[int], *, collection: int | None = None) -> list[Doc]:
+    def children(
+        self, case_pks: Sequence[int], *, collection: int | None = None, seq_over: int = 0
+    ) -> list[Doc]:
         only = "" if collection is None else f" and collection = {int(collection)}"
-        return self._by_keys("case_pk", case_pks, f"{only} order by pk")
+        return self._by_keys("case_pk", case_pks, only, " order by pk", seq_over=seq_over)
 
     def tagged(
         self,

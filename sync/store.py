@@ -47,11 +47,13 @@ class Reader(Protocol):
     def documents(self, collection: int, ids: Sequence[bytes]) -> list[Doc]:
         """Documents of one collection by id, in any order; unknown ids are left out."""
 
-    def documents_by_pk(self, pks: Sequence[int]) -> list[Doc]:
-        """Documents by key."""
+    def documents_by_pk(self, pks: Sequence[int], *, seq_over: int = 0) -> list[Doc]:
+        """Documents by key, those that have changed after `seq_over`."""
 
-    def children(self, case_pks: Sequence[int], *, collection: int | None = None) -> list[Doc]:
-        """What hangs on these cases, or what of one collection does, in key order."""
+    def children(
+        self, case_pks: Sequence[int], *, collection: int | None = None, seq_over: int = 0
+    ) -> list[Doc]:
+        """What hangs on these cases, or what of one collection does, changed after `seq_over`, in key order."""
 
     def tagged(
         self,

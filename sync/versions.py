@@ -69,9 +69,13 @@ def require_readable(told: int | None) -> None:
         raise SchemaTooOld(oldest=OLDEST, current=CURRENT)
 
 
-@cache
 def added(collection: int, after: int, upto: int = CURRENT) -> frozenset[str]:
-    """The fields of a collection that came with the versions in ``(after, upto]``."""
+    """The fields of a collection that came with the versions in ``(after, upto]``, whatever a client says they are."""
+    return _added(collection, min(max(after, 0), CURRENT), min(max(upto, 0), CURRENT))
+
+
+@cache
+def _added(collection: int, after: int, upto: int) -> frozenset[str]:
     fields = FIELDS[content.NAMES[collection]]
     return frozenset(field.name for field in fields if after < field.since <= upto)
 

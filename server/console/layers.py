@@ -23,7 +23,6 @@ from sync.values import SEALED, Collection, Level
 _KEPT_MAX: Final = 8
 _NUMBER_MAX: Final = 1 << 31
 _CHUNK: Final = 500
-LEAST_COUNT: Final = 5  # a smaller figure could be about one known person
 _ABOUT: Final = ("number", "state", "name", "created_at", "activated_at", "activated_seq", "report")
 _lock = Lock()
 _layers: OrderedDict[tuple[str, int], tuple[int, Layer]] = OrderedDict()
@@ -123,7 +122,6 @@ def preview(sight: Sight, layer: Layer, *, limit: int = 200) -> dict[str, Any]:
     index = LayerIndex(layer)
     known = {cell.code for cell in layer.cells}
     moves: Counter[tuple[str, str]] = Counter()
-    hidden: Counter[tuple[str, str]] = Counter()
     named: list[dict[str, Any]] = []
     looked = by_person = unsure = 0
     statuses = [number for code in OPEN_STATUSES if (number := status_number(code)) is not None]
@@ -133,6 +131,8 @@ def preview(sight: Sight, layer: Layer, *, limit: int = 200) -> dict[str, Any]:
         values = [msgspec.json.decode(b"{" + doc.clear + b"}") for doc in docs]
         answers = assign_all(index, [fix_of(case.get("location")) for case in values])
         for doc, case, found in zip(docs, values, answers, strict=True):
+            if doc.klass == SEALED and sight.level(doc) == Level.none:
+                continue  # a layer drawn for it would tell by any figure where a sealed case lies
             looked += 1
             now = str(case.get("cell") or OUTSIDE_CODE)
             person = (case.get("assignment") or {}).get("method") == "person"
@@ -144,15 +144,12 @@ def preview(sight: Sight, layer: Layer, *, limit: int = 200) -> dict[str, Any]:
                 unsure += found.needs_confirmation
             if then != now:
                 moves[now, then] += 1
-                hidden[now, then] += doc.klass == SEALED and sight.level(doc) == Level.none
                 if len(named) < limit and sight.level(doc) == Level.full:
                     identity = content.id_text(Collection.cases, doc.id)
                     named.append({"id": identity, "code": doc.code, "from": now, "to": then})
         if len(docs) < _CHUNK:
             break
         below = (docs[-1].seq, docs[-1].pk)
-    # Of sealed cases nobody else learns, not even by a small figure.
-    moves = +Counter({pair: n if n >= LEAST_COUNT else n - hidden[pair] for pair, n in moves.items()})
     return {
         "generation": layer.number,
         "open_cases": looked,

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 WINDOW_MS: Final = 14 * 86_400_000  # further apart in time they are not compared
 NEAR_M: Final = 200.0  # further apart in place, beyond what the fixes are unsure of, they are not compared
@@ -20,6 +20,7 @@ _LIKELY: Final = 3.3  # bits: nine to one
 _EARTH_M: Final = 6_371_008.8
 _LEAST_SPREAD_M: Final = 15.0  # the two stood at two ends of one landing
 _UNKNOWN_R95_M: Final = 100.0
+_WORDS_MOST: Final = 5.0  # what alike words say at most
 _BASIS_CHARACTERS: Final = 6  # shorter texts say nothing by differing
 
 
@@ -44,6 +45,16 @@ class Look(Struct, frozen=True):
     address: str = ""
     text: str = ""
     parties: Sequence[Mapping[str, Any]] = ()
+    # Worked out of `address` and `text` once, since one is compared with hundreds.
+    address_letters: str = ""
+    letters: str = ""
+    pairs: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Work out what is compared."""
+        structs.force_setattr(self, "address_letters", normalised(self.address))
+        structs.force_setattr(self, "letters", normalised(self.text))
+        structs.force_setattr(self, "pairs", pairs_of(self.letters))
 
 
 class Match(Struct, frozen=True):
@@ -69,14 +80,17 @@ def compare(one: Look, other: Look) -> Match | None:
     if apart is not None and apart > WINDOW_MS:
         return None
     metres = None if one.spot is None or other.spot is None else distance_m(one.spot, other.spot)
-    parts = (
+    parts = [
         _place(one, other, metres),
         _time(apart),
         _sort(one, other),
         _people(one.parties, other.parties),
-        _words(one.text, other.text),
-    )
+    ]
     bits = _PRIOR + sum(part.bits for part in parts)
+    if bits + _WORDS_MOST < 0:
+        return None  # no words could outweigh it, and they are what costs
+    parts.append(_words(one, other))
+    bits += parts[-1].bits
     if bits < 0:
         return None
     reasons = tuple(part.words for part in parts if part.words is not None and part.bits > 0)
@@ -108,8 +122,7 @@ def time_apart(one: Look, other: Look) -> int | None:
 def _place(one: Look, other: Look, metres: float | None) -> _Evidence:
     if one.household is not None and one.household == other.household:
         return _Evidence(5.0, "同一住户")
-    address = normalised(one.address)
-    same_address = bool(address) and address == normalised(other.address)
+    same_address = bool(one.address_letters) and one.address_letters == other.address_letters
     if metres is None or one.spot is None or other.spot is None:
         if same_address:
             return _Evidence(4.0, "地址相同")
@@ -164,31 +177,28 @@ def normalised(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
-def bigrams(text: str) -> frozenset[str]:
+def pairs_of(letters: str) -> frozenset[str]:
     """Pairs of neighbouring characters: Chinese has no spaces to part words by. One character is itself."""
-    letters = normalised(text)
     return frozenset(letters[n : n + 2] for n in range(max(1, len(letters) - 1))) if letters else frozenset()
 
 
-def likeness(one: str, other: str) -> float:
-    """How much two texts share, 0 to 1: twice the common pairs by all pairs (Dice)."""
-    a, b = bigrams(one), bigrams(other)
+def likeness(a: frozenset[str], b: frozenset[str]) -> float:
+    """How much two texts share by their pairs, 0 to 1: twice the common ones by all (Dice)."""
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
 
 
-def _words(one: str, other: str) -> _Evidence:
-    a, b = normalised(one), normalised(other)
-    if not a or not b:
+def _words(one: Look, other: Look) -> _Evidence:
+    if not one.letters or not other.letters:
         return _NONE
-    share = likeness(one, other)
+    share = likeness(one.pairs, other.pairs)
     told = f"文字相近({round(100 * share)}%)"
     if share >= 0.7:
-        return _Evidence(5.0, told)
+        return _Evidence(_WORDS_MOST, told)
     if share >= 0.4:
         return _Evidence(3.5, told)
     if share >= 0.2:
         return _Evidence(1.5, told)
-    enough = min(len(a), len(b)) >= _BASIS_CHARACTERS
+    enough = min(len(one.letters), len(other.letters)) >= _BASIS_CHARACTERS
     return _Evidence(-2.0) if share < 0.05 and enough else _NONE
 
 

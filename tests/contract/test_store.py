@@ -484,6 +484,11 @@ def test_children_are_found_by_their_cases_in_the_order_of_their_keys(store: Sql
     )
     with store.read() as reader:
         assert [d.pk for d in reader.children([1, 2])] == [3, 4, 5]
+        last = max(d.seq for d in reader.children([1, 2]))
+        assert reader.children([1, 2], seq_over=last) == []
+        assert {d.seq for d in reader.children([1, 2], seq_over=last - 1)} == {last}
+        assert reader.documents_by_pk([3, 4, 5], seq_over=last) == []
+        assert {d.seq for d in reader.documents_by_pk([3, 4, 5], seq_over=last - 1)} == {last}
         assert [d.pk for d in reader.children([1, 2], collection=entries)] == [4, 5]
         assert reader.children([]) == []
 

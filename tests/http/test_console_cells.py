@@ -251,13 +251,15 @@ def test_a_place_a_person_has_set_stays_in_the_preview(town: Town) -> None:
 
 
 def test_a_figure_of_what_would_move_betrays_no_sealed_case(town: Town) -> None:
-    """Not by a count below five: whoever knows the cell would know the case."""
+    """By none at all: whoever draws a layer for it would learn where it lies."""
     town.capture(cell=CELLS[1], protection="sealed")
     number = add(town, layer_geojson(NEW_CELLS), crs="wgs84", name="第二版").json()["number"]
     path = f"/api/v1/cells/generations/{number}/preview"
     blind = town.get("admin", path).json()
     assert (blind["moved"], blind["moves"]) == (0, [])
+    assert (blind["open_cases"], blind["set_by_person"], blind["needs_confirmation"]) == (0, 0, 0)
     assert town.get("centre_director", path).json()["moved"] == 1  # he is named for it
     for _ in range(4):
         town.capture(cell=CELLS[1])
-    assert town.get("admin", path).json()["moved"] == 5
+    assert town.get("admin", path).json()["moved"] == 4
+    assert town.get("centre_director", path).json()["moved"] == 5

@@ -63,6 +63,19 @@ def test_a_request_under_another_name_is_refused_also_when_a_header_says_otherwi
         assert (answer.status_code, answer.json()["code"]) == (400, "host_refused")
 
 
+def test_an_address_with_a_nul_is_refused_before_any_database_is_asked(served: Served) -> None:
+    paths = {
+        "/api/v1/cases?q=%00": "GET",
+        "/api/v1/quarantine/a%00/acts": "POST",
+        "/api/v1/escalations/a%00/acts": "POST",
+        "/files/v1/uploads/a%00": "HEAD",
+    }
+    for path, method in paths.items():
+        answer = served.client.request(method, path)
+        assert answer.status_code == 400, path
+        assert method == "HEAD" or answer.json()["code"] == "address_refused"
+
+
 class FakeConnection:
     """As much of a connection as the address needs."""
 

@@ -160,7 +160,7 @@ class Town(History):
         ):
             return
         until = self.world.now + self.chance.choice([1, 50_000, 150_000])
-        whom = self.chance.choice(self.users)
+        whom = self.chance.choice([other for other in self.users if other != user])
         self.n = self.world.grant(user, role, **{what: where}, stands_in_for=whom, until_at=until)
         self.oracle.grants.append(Grant(self.n, user=user, role=role, target=(what, where), until=until))
         self.tell(f"{user} stands in as {role} at {where[-6:]} until {until}")

@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
-from sync.cases.duplicates import Look, Spot, bigrams, compare, distance_m, likeness
+from sync.cases import duplicates
+from sync.cases.duplicates import Look, Spot, compare, distance_m, likeness, normalised, pairs_of
 
 HOUR = 3_600_000
 NOON = 1_795_395_600_000
 LEAK = Spot(112.4000, 34.6600, 10.0)
+
+
+def pairs(text: str) -> frozenset[str]:
+    return pairs_of(normalised(text))
 
 
 def look(**fields: Any) -> Look:
@@ -109,13 +114,13 @@ def test_without_a_fix_the_household_or_the_address_says_where_it_was() -> None:
 
 
 def test_texts_are_likened_by_pairs_of_characters() -> None:
-    assert bigrams("三楼漏水") == {"三楼", "楼漏", "漏水"}
-    assert bigrams("水") == {"水"}
-    assert bigrams("。。,") == frozenset()
-    assert likeness("三楼漏水", "三楼,漏水!") == 1.0
-    assert likeness("ABC", "abc") == 1.0
-    assert likeness("三楼漏水", "噪音扰民") == 0.0
-    assert likeness("", "三楼漏水") == 0.0
+    assert pairs("三楼漏水") == {"三楼", "楼漏", "漏水"}
+    assert pairs("水") == {"水"}
+    assert pairs("。。,") == frozenset()
+    assert likeness(pairs("三楼漏水"), pairs("三楼,漏水!")) == 1.0
+    assert likeness(pairs("ABC"), pairs("abc")) == 1.0
+    assert likeness(pairs("三楼漏水"), pairs("噪音扰民")) == 0.0
+    assert likeness(pairs(""), pairs("三楼漏水")) == 0.0
 
 
 def test_a_degree_of_latitude_is_as_long_as_it_is() -> None:
@@ -141,3 +146,17 @@ def test_the_order_of_the_two_makes_no_difference_and_nothing_is_above_a_hundred
         found = compare(one, other)
         assert found == compare(other, one)
         assert found is None or 50 <= found.score <= 100
+
+
+def test_a_text_is_taken_apart_once_however_many_it_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    def counted(text: str) -> str:
+        taken.append(text)
+        return normalised(text)
+
+    monkeypatch.setattr(duplicates, "normalised", counted)
+    many = [look(text=f"三楼漏水第{n}次") for n in range(40)]
+    assert len(taken) == 80
+    assert any(compare(one, other) for one in many for other in many)
+    assert len(taken) == 80

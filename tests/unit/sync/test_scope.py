@@ -65,6 +65,19 @@ def test_the_phone_is_told_in_a_sentence(town: District) -> None:
     assert phone.capture()["status"]  # FL9: capturing goes on
 
 
+def test_no_figure_rises_with_what_one_must_not_know(town: District) -> None:
+    """FL9: a sealed case in one's own cell, and a note on it, change nothing of what one is told."""
+
+    def told() -> dict[str, Any]:
+        return of(town, "long").told(refuse=False)
+
+    before = told()
+    case = town.phone("an").capture(category="0106")
+    town.phone("an").push("entries", town.phone("an").entry(case["id"], body={"text": "听到哭声"}))
+    assert told() == before
+    assert not any(isinstance(value, int) and value not in {4, 8} for value in before.values())
+
+
 def test_more_is_granted_unless_the_district_refuses_it(town: District) -> None:
     phone = town.phone("an")
     for _ in range(12):

@@ -224,6 +224,13 @@ def broken(phone: Sealer) -> dict[bytes, str]:
         phone.seal_text("[]"): "bundle_content",
         phone.seal_text('{"author": "'): "bundle_content",
         phone.seal({"w": "1:x"}, "no_such_collection"): "statement_wrong",
+        # what one of our databases or the other cannot hold
+        phone.seal({"w": "1:x"}, counter=2**70): "bundle_content",
+        phone.seal({"w": "1:x"}, counter=-1): "bundle_content",
+        phone.seal({"w": f"{10**30}:x"}): "bundle_content",
+        phone.seal({"w": "1:x"}, author="a\0"): "bundle_content",
+        phone.seal({"w": "1:x"}, device="a\0"): "bundle_content",
+        phone.wrap(b'{"statement": "{}", "signer": "a\\u0000", "signature": ""}'): "bundle_content",
     }
 
 
@@ -237,6 +244,16 @@ def test_what_cannot_be_opened_or_proven_is_kept_whole_and_once(district: Distri
     kept = {row["content"]["bundle"].encode(): row["reason"] for row in district.kept_aside()}
     assert kept == cases
     assert len(district.kept_aside()) == len(cases)
+
+
+def test_an_id_with_a_nul_is_kept_for_the_centre_and_does_not_turn_its_neighbours_away(
+    district: District,
+) -> None:
+    phone, an = sealer(district), district.phone("an")
+    good = an.new(title="好")
+    carry(district, phone.seal({**an.new(), "id": "a\0b"}), phone.seal(good))
+    assert [case["id"] for case in district.documents("cases")] == [good["id"]]
+    assert len(district.kept_aside()) == 1
 
 
 def test_what_its_author_sealed_and_nobody_can_read_is_kept_in_his_name(district: District) -> None:

@@ -333,3 +333,11 @@ def test_after_its_update_the_phone_hands_in_again_what_was_kept_and_it_is_one_c
     assert (answer["title"], answer.get("issues")) == ("漏水", None)
     assert len(district.documents("cases")) == 1
     assert district.ledger(sent["id"]) == []
+
+
+def test_numbers_that_clients_make_up_fill_no_memory() -> None:
+    before = versions._added.cache_info().currsize
+    for number in (-5, -1, 99, 2**40, 2**70):
+        assert versions.added(Collection.cases, number) <= versions.added(Collection.cases, 0)
+        assert versions.added(Collection.cases, 0, number) <= versions.added(Collection.cases, 0)
+    assert versions._added.cache_info().currsize <= before + 3
