@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from server.auth.callers import Caller
+from server.auth.guards import Connection
+from server.clocks import monotonic_ms
 from server.errors import TooManyRequests
 from server.metrics import Metrics
 from server.settings import Settings
@@ -122,8 +125,8 @@ class FirstPlans:
         """Phones in the line."""
         return len(self._line)
 
-    def enter(self, device: Device, collection: str, now: int, *, closed: bool = False) -> None:
-        """One more page of a first plan; raises ``SyncWaits`` with the place in the line.
+    def enter(self, device: Device, collection: str, now: int, *, closed: bool = False) -> bool:
+        """One more page of a first plan: whether it begins one. Raises ``SyncWaits`` with the place in the line.
 
         `closed`: nobody new is let in now; who is inside goes on.
         """
@@ -138,8 +141,14 @@ class FirstPlans:
                 self._wait(device, place, now)
             self._line.pop(device, None)
             plan = self._running[device] = _Plan(now, now, set())
+        fresh = not plan.collections
         plan.collections.add(collection)
         plan.until = now + LEASE_MS
+        return fresh
+
+    def leave(self, device: Device) -> None:
+        """What it asked was no first plan: the next phone may come."""
+        self._running.pop(device, None)
 
     def _wait(self, device: Device, place: int, now: int) -> None:
         if device in self._line or len(self._line) < _LINE_MAX:
@@ -162,6 +171,14 @@ class FirstPlans:
             del self._running[device]
         for device in [device for device, until in self._line.items() if until < now]:
             del self._line[device]
+
+
+def admitted(connection: Connection, caller: Caller) -> tuple["Admission", Device]:
+    """FL7: counts a request of the caller's device; raises ``TooManyRequests``."""
+    admission: Admission = connection.app.state.admission
+    device = (caller.district, caller.device_pk)
+    admission.admit(device, monotonic_ms())
+    return admission, device
 
 
 class Admission:
@@ -203,12 +220,17 @@ class Admission:
         with self._counted("pulls"):
             if self._pulls.get(district, 0) >= (PULLS_BESIDE_PUSHES if pushes else PULLS):
                 raise SyncWaits(retry_after=_WAIT_S[0])
+        fresh = False
         if checkpoint is None or (isinstance(checkpoint, dict) and checkpoint.get("s") == 0):
             with self._counted("first_plans"):
-                self.first_plans.enter(device, collection, now, closed=pushes)
+                fresh = self.first_plans.enter(device, collection, now, closed=pushes)
         self._pulls[district] = self._pulls.get(district, 0) + 1
         try:
             yield
+        except SyncError:
+            if fresh:
+                self.first_plans.leave(device)  # a phone with a fault keeps no place from a sound one
+            raise
         finally:
             self._pulls[district] -= 1
 

@@ -14,7 +14,7 @@ import msgspec
 from sync import content
 from sync.config import Config
 from sync.errors import BadRequest, ForeignEpoch, Unprocessable
-from sync.pull import PAGE_BYTES, PAGE_DOCS, Caller, Sender, all_visible, viewer_of
+from sync.pull import PAGE_BYTES, PAGE_DOCS, Caller, Sender, met, viewer_of
 from sync.store import Reader
 from sync.values import Collection, Doc, Keys, Level
 
@@ -134,10 +134,11 @@ def _visible(
 ) -> Iterator[tuple[Doc, Level, str]]:
     viewer = viewer_of(reader, config, caller, collection)
     n = reader.head().seq
-    for count, (doc, level) in enumerate(all_visible(reader, viewer, collection, n)):
+    for count, (doc, level) in enumerate(met(reader, viewer, collection, n)):
         if count >= DOCS_MAX:
             raise TooManyDocuments
-        yield doc, level, content.id_text(collection, doc.id)
+        if level != Level.none:
+            yield doc, level, content.id_text(collection, doc.id)
 
 
 def _ranges(asked: Any) -> frozenset[str]:

@@ -404,16 +404,14 @@ def viewer_of(reader: Reader, config: Config, caller: Caller, collection: int) -
     return Viewer.of(caller.user_pk, config.held(caller.user_pk), namings, caller.registered)
 
 
-def all_visible(reader: Reader, viewer: Viewer, collection: int, n: int) -> Iterator[tuple[Doc, Level]]:
-    """Every document of a collection that is visible at head `n`, once, with its level."""
+def met(reader: Reader, viewer: Viewer, collection: int, n: int) -> Iterator[tuple[Doc, Level]]:
+    """Every document of a collection that can be visible at head `n`, once, with its level; `none`: it is not."""
     done: set[int] = set()
     sight = Sight(viewer, collection, n)
     for batch in _Plan(reader, viewer, collection, 0, n).everything():
         for doc in (doc for _, docs in batch for doc in docs if doc.pk not in done):
             done.add(doc.pk)
-            level = sight.level(doc) or level_now(viewer, doc, n)
-            if level != Level.none:
-                yield doc, level
+            yield doc, sight.level(doc) or level_now(viewer, doc, n)
 
 
 def pull(

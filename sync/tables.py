@@ -255,6 +255,7 @@ class Quarantine(DistrictRow, table=True):
         Index("quarantine_state", "state", "pk"),
         Index("quarantine_doc", "doc_id"),
         _only("quarantine_case", "case_pk", where="case_pk is not null"),
+        _only("quarantine_user", "user_pk", "state", where="user_pk is not null"),
     )
     pk: int | None = _key()
     id: str = _text()

@@ -41,10 +41,22 @@ def link_waiting(after: int = 0, limit: int = CHUNK) -> Work[Linked]:
     def work(tx: Tx, context: Context) -> Linked:
         where = {"linked": False, "entry_pk__gt": after}
         rows = tx.find("waiting", where, order=["entry_pk"], limit=limit)
-        found = despite(lambda failed: _link(tx, context, rows, failed), context.broke) if rows else 0
+        there = _that_are_there(tx, rows)
+        found = despite(lambda failed: _link(tx, context, there, failed), context.broke) if there else 0
         return Linked(found, rows[-1]["entry_pk"] if len(rows) == limit else None)
 
     return work
+
+
+def _that_are_there(tx: Tx, rows: Sequence[Row]) -> list[Row]:
+    """Those that wait for something that has come: the others are found by its push, and opening them is dear."""
+    keys = sorted({bytes(row["case_id"]) for row in rows})
+    known = {
+        bytes(doc.id)
+        for collection in (Collection.cases, Collection.entries, Collection.visits)
+        for doc in tx.documents(collection, keys)
+    }
+    return [row for row in rows if bytes(row["case_id"]) in known]
 
 
 def _link(tx: Tx, context: Context, rows: Sequence[Row], failed: Failures) -> int:

@@ -8,9 +8,10 @@ from litestar import Request, Response, get, post
 from litestar.enums import MediaType
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+from server.admission import admitted
 from server.auth.callers import Caller
 from server.auth.guards import runtime_of
-from server.clocks import wall_ms
+from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
 from server.receipts import signed
 from server.routes.sync import WIPE_HEADER
@@ -29,10 +30,12 @@ _decode_asked = msgspec.json.Decoder(receipts.Asked).decode
 async def hand_in(request: HttpRequest, caller: Caller) -> Response[bytes]:
     """`{bundles: [...]}`, of whomever → `{results: ["taken", ...]}`: all are safe, and nothing is said of any."""
     district = runtime_of(request).district(caller.district)
+    admission, device = admitted(request, caller)
     try:
         body = await request.body()
     except RequestEntityTooLarge:
         raise BatchTooLarge from None
+    admission.charge(device, monotonic_ms(), 0, len(body))
     bundles = await asyncio.to_thread(opened, district, body, await district.read(_newest_of(district)))
     await district.writer.submit(hand_in_work(bundles), actor=f"user:{caller.user_id}")
     headers = {WIPE_HEADER: "true"} if caller.device_revoked else None
@@ -48,6 +51,7 @@ def _newest_of(district: District) -> Any:
 async def give_receipt(request: HttpRequest, caller: Caller) -> dict[str, Any]:
     """`{writes: [{collection, id, w}], device?}` → one signed receipt for those that are here, and which are not."""
     district = runtime_of(request).district(caller.district)
+    admitted(request, caller)
     try:
         asked = _decode_asked(await request.body())
     except (ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ from litestar.enums import MediaType
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from server import strict_json
-from server.admission import Admission, Device
+from server.admission import admitted
 from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.clocks import monotonic_ms, wall_ms
@@ -97,7 +97,7 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
     told = told_by(request)
     versions.require_readable(told)
     district = _district(request, caller)
-    admission, device = _admitted(request, caller)
+    admission, device = admitted(request, caller)
 
     def question(reader: Reader) -> Page:
         return pull(
@@ -120,14 +120,6 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
     if page.checkpoint.s:
         admission.first_plans.finished(device, number.name, now)
     return _json(page.body)
-
-
-def _admitted(request: HttpRequest, caller: Caller) -> tuple[Admission, Device]:
-    """FL7: counts a request of the caller's device; raises ``TooManyRequests``."""
-    admission: Admission = request.app.state.admission
-    device = (caller.district, caller.device_pk)
-    admission.admit(device, monotonic_ms())
-    return admission, device
 
 
 @post(
@@ -156,7 +148,7 @@ async def push_rows(request: HttpRequest, caller: Caller, collection: str) -> Re
         late=caller.device_revoked,
         told=told,
     )
-    admission, device = _admitted(request, caller)
+    admission, device = admitted(request, caller)
     try:
         body = await request.body()
     except RequestEntityTooLarge:
@@ -184,7 +176,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
     schema = told_by(request)
     runtime = runtime_of(request)
     district = _district(request, caller)
-    _admitted(request, caller)
+    admitted(request, caller)
     scopes = request.app.state.scopes
     version, sha256 = _catalogue_version()
     wanted = len(hello.digests_asked(told))
@@ -226,7 +218,7 @@ async def say_hello(request: HttpRequest, caller: Caller) -> Response[bytes]:
 async def reconcile_ids(request: HttpRequest, caller: Caller, collection: str) -> Response[bytes]:
     """What a phone holds against what it may hold: `{epoch, ids}` after a restore, `{epoch, ranges, held}` to heal."""
     number = _collection(collection)
-    _admitted(request, caller)
+    admitted(request, caller)
     asked = strict_json.parse(await request.body(), max_bytes=1 << 20)
     told = told_by(request)
     versions.require_readable(told)
@@ -254,6 +246,7 @@ async def digest_ranges(request: HttpRequest, caller: Caller, collection: str) -
     asked = strict_json.parse(await request.body(), max_bytes=_PULL_BODY_MAX)
     told = told_by(request)
     versions.require_readable(told)
+    admitted(request, caller)
     _require_budget(request, caller, 1)
     district = _district(request, caller)
 

@@ -40,13 +40,20 @@ def test_a_device_that_asks_without_end_is_asked_to_wait_and_others_are_not(town
     refused = pull(town, "grid_worker")
     assert problem(refused) == (429, "too_many_requests")
     assert int(refused.headers["retry-after"]) == refused.json()["retry_after"] >= 1
-    for path, body in (("/sync/v1/hello", {}), ("/sync/v1/cases/push", []), ("/sync/v1/cases/reconcile", {})):
+    for path, body in (
+        ("/sync/v1/hello", {}),
+        ("/sync/v1/cases/push", []),
+        ("/sync/v1/cases/reconcile", {}),
+        ("/sync/v1/cases/digest", {}),
+        ("/sync/v1/sealed", {"bundles": []}),
+        ("/sync/v1/receipts", {"writes": []}),
+    ):
         assert town.post("grid_worker", path, body).status_code == 429
     assert pull(town, "clerk").status_code == 200
     # what never closes (FL8)
     assert town.get(None, "/health/live").status_code == 200
     assert town.get(None, "/health/ready").status_code == 200
-    assert 'wangge_asked_to_wait_total{why="budget"} 4' in town.get(None, "/metrics").text
+    assert 'wangge_asked_to_wait_total{why="budget"} 7' in town.get(None, "/metrics").text
     answer = town.client.delete("/api/v1/sessions/current", headers=town.bearer("grid_worker"))
     assert answer.status_code == 204
 
@@ -78,6 +85,14 @@ def test_first_plans_wait_in_line_and_a_phone_in_step_does_not(town: Town) -> No
         assert int(refused.headers["retry-after"]) >= 2
     assert pull(town, "grid_worker", done).status_code == 200  # FL6: what is new is never in that line
     assert town.push("clerk", "cases").status_code == 200
+
+
+def test_a_phone_with_a_fault_keeps_no_place_from_a_sound_one(town: Town) -> None:
+    """FL6: what it asks is refused, and was no first plan."""
+    bounded(town, first_plans=1)
+    for spoiled in ({"s": 0}, {"s": 0, "e": "x"}):
+        assert problem(pull(town, "grid_worker", spoiled)) == (400, "bad_checkpoint")
+        assert pull(town, "clerk").status_code == 200
 
 
 def test_signing_out_is_never_refused_however_many_writes_wait(town: Town) -> None:

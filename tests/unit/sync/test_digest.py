@@ -215,6 +215,18 @@ def test_too_much_has_no_digest_and_says_so(district: District, monkeypatch: pyt
         heal(bo, "")
 
 
+def test_what_is_looked_at_counts_not_only_what_is_seen(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DG4: a leader of a cell full of sealed cases costs as much as one who sees them."""
+    for _ in range(6):
+        district.phone("an").capture(category="0106")
+    long = district.phone("long")
+    assert told(long) == EMPTY
+    monkeypatch.setattr(digest, "DOCS_MAX", 5)
+    assert told(long) is None
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from sync import casework
+from sync import casework, upkeep
 from sync.erasing import erase_work
 from sync.upkeep import link_waiting
 from sync.values import Collection
@@ -15,8 +15,6 @@ from tests.unit.sync.district import FAR, HOME, SECOND, UNITS, Phone, layer_of, 
 from tests.unit.sync.test_places import regrid
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.unit.sync.district import District
 
 CANARY = "金丝雀七号"
@@ -151,6 +149,22 @@ def test_what_waits_finds_its_case_once_its_writer_sees_it(district: District) -
     assert "parent_missing" not in bo.pull("entries")[note["id"]]
     assert {row["state"] for row in district.rows("quarantine", reason="case_missing")} == {"linked"}
     assert district.commit(link_waiting()).found == 0
+
+
+def test_what_waits_for_a_case_that_never_came_is_not_opened_each_minute(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an = district.phone("an")
+    an.push("entries", an.entry("01998d6f-3c00-7000-8000-00000000dead"))
+    opened: list[int] = []
+
+    def link(tx: Any, context: Any, rows: Any, failed: Any) -> int:
+        opened.append(len(rows))
+        return 0
+
+    monkeypatch.setattr(upkeep, "_link", link)
+    assert district.commit(link_waiting()).found == 0
+    assert opened == []
 
 
 def test_sent_again_it_finds_its_case_at_once_and_takes_effect(district: District) -> None:
