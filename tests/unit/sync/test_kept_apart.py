@@ -15,6 +15,8 @@ from tests.unit.sync.district import FAR, HOME, SECOND, UNITS, Phone, layer_of, 
 from tests.unit.sync.test_places import regrid
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.unit.sync.district import District
 
 CANARY = "金丝雀七号"
