@@ -20,8 +20,8 @@ from sync.parents import find_cases
 from sync.push_entries import take_effect
 from sync.push_facts import load_parents
 from sync.spoiled import Failures, despite
-from sync.store import Row, Tx
-from sync.values import Collection
+from sync.store import Reader, Row, Tx
+from sync.values import Collection, Keys
 
 CHUNK = 500  # documents a transaction: a waiting push gets its turn in between
 _DAY_MS = 86_400_000
@@ -90,35 +90,44 @@ def end_timed_grants() -> Work[int]:
     return work
 
 
-def verify_unsampled(limit: int = CHUNK) -> Work[int]:
-    """The system verifies what was settled or answered at once two working days ago and not drawn. Value: how many.
+def unsampled(reader: Reader, config: Config, keys: Keys, *, now: int, limit: int = CHUNK) -> list[int]:
+    """Cases settled or answered at once two working days ago and not drawn, at most `limit`, by key.
 
-    At most `limit`; those that wait for a person are passed over, however many they are.
+    Those that wait for a person are passed over, however many they are: so this looks in a snapshot, beside the writer.
     """
+    where: dict[str, Any] = {
+        "collection": int(Collection.cases),
+        "status": [status_number("settled"), status_number("reported")],
+        "gone": None,
+    }
+    due: list[int] = []
+    after = 0
+    while len(due) < limit:
+        rows = reader.find("document", where | {"pk__gt": after}, order=["pk"], limit=limit, columns=["pk"])
+        if not rows:
+            break
+        after = rows[-1]["pk"]
+        docs = reader.documents_by_pk([row["pk"] for row in rows])
+        due += [doc.pk for doc in docs if _waits_for_nobody(config, content.whole(doc, keys), now)]
+    return due[:limit]
+
+
+def verify_unsampled(pks: Sequence[int]) -> Work[int]:
+    """The system verifies these, those of them that still wait for nobody. Value: how many."""
 
     def work(tx: Tx, context: Context) -> int:
-        where: dict[str, Any] = {
-            "collection": int(Collection.cases),
-            "status": [status_number("settled"), status_number("reported")],
-            "gone": None,
-        }
         facts = Facts(tx.head(), context.configs.get(tx), context.keys)
         batch = new_batch(tx, context)
-        done = after = 0
-        while done < limit:
-            rows = tx.find("document", where | {"pk__gt": after}, order=["pk"], limit=limit, columns=["pk"])
-            if not rows:
-                break
-            after = rows[-1]["pk"]
-            docs = tx.documents_by_pk([row["pk"] for row in rows])
-            due = [
-                doc
-                for doc in docs
-                if _waits_for_nobody(facts.config, content.whole(doc, context.keys), context.now)
-            ]
-            load_cases(tx, facts, facts.learn(due))
-            for doc in due[: limit - done]:
-                done += casework.act(batch, facts, batch.take(doc), "verify", {}, user_pk=None).done
+        docs = [
+            doc
+            for doc in tx.documents_by_pk(pks)
+            if doc.gone is None
+            and _waits_for_nobody(facts.config, content.whole(doc, context.keys), context.now)
+        ]
+        load_cases(tx, facts, facts.learn(docs))
+        done = sum(
+            casework.act(batch, facts, batch.take(doc), "verify", {}, user_pk=None).done for doc in docs
+        )
         write(tx, batch, context, "verify.unsampled")
         return done
 

@@ -34,7 +34,7 @@ from sync.pull import Caller, pull
 from sync.push import push_work
 from sync.queue_work import queue_act_work
 from sync.store import Tx
-from sync.upkeep import verify_unsampled
+from sync.upkeep import unsampled, verify_unsampled
 from sync.values import Collection
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -307,8 +307,12 @@ class Stage:
         """Whether the office opens at all on that day."""
         return bool(hours_of(self._calendar, day_of(self._calendar, at)))
 
+    def _verify(self, tx: Tx, context: Context) -> int:
+        due = unsampled(tx, context.configs.get(tx), context.keys, now=context.now)
+        return verify_unsampled(due)(tx, context)
+
     def upkeep(self, every: int = DAY) -> Script:
         """What the system does by itself each morning."""
         while True:
-            self.run(verify_unsampled())
+            self.run(self._verify)
             yield self.now + every

@@ -2,11 +2,13 @@
 
 import logging
 
+from server.districts import District
 from server.erasing import sweep
 from server.jobs.schedule import Job
 from server.reassigning import go_on
 from server.runtime import Runtime
 from sync import reassign, upkeep
+from sync.store import Reader
 
 _log = logging.getLogger("wangge.jobs")
 
@@ -28,7 +30,13 @@ async def end_grants(runtime: Runtime) -> None:
 async def verify(runtime: Runtime) -> None:
     """What was settled on the spot and not drawn for the sample is verified after two working days."""
     for district in list(runtime.districts.values()):
-        await district.writer.submit(upkeep.verify_unsampled(), actor="verify")
+        now = district.clock.now_ms()
+
+        def question(reader: Reader, district: District = district, now: int = now) -> list[int]:
+            return upkeep.unsampled(reader, district.config_of(reader), district.keys, now=now)
+
+        if due := await district.read(question):
+            await district.writer.submit(upkeep.verify_unsampled(due), actor="verify")
 
 
 async def link_waiting(runtime: Runtime) -> None:

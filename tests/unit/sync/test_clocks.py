@@ -11,7 +11,7 @@ from sync.cases.calendars import add, parse_calendar
 from sync.cases.catalogue import DATA
 from sync.commit import commit_group
 from sync.firing import nearest_due, tick_work
-from sync.upkeep import verify_unsampled
+from sync.upkeep import unsampled, verify_unsampled
 from tests.unit.sync.district import DAY, HOUR, user_id
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ def wait(district: District, hours: int, step: int = 4) -> list[int]:
         district.tick()
         levels += [case.get("level", 0) for case in district.documents("cases")]
     return levels
+
+
+def verified(district: District, limit: int = 500) -> int:
+    """What the job does: look beside the writer, then verify what was found."""
+    with district.store.read() as reader:
+        due = unsampled(reader, district.configs.get(reader), district.keys, now=district.now, limit=limit)
+    count: int = district.commit(verify_unsampled(due))
+    return count
 
 
 def queue(district: District, **where: Any) -> list[dict[str, Any]]:
@@ -195,10 +203,10 @@ def test_a_settlement_that_was_not_drawn_is_verified_by_the_system_after_two_day
     due = add(parse_calendar((DATA / "calendar_weekdays.toml").read_text("utf-8")), received, 2, "wd")
     assert due > received + 2 * DAY  # to the close of the second working day after
     district.now = due - 1
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 0
     district.now = due
-    assert district.commit(verify_unsampled()) == 1
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 1
+    assert verified(district) == 0
     assert district.whole("cases", case["id"])["status"] not in {"settled", "submitted"}
     (entry,) = district.entries_of(case["id"], "act")
     assert entry["body"]["act"] == "verify"
@@ -209,7 +217,7 @@ def test_a_settlement_that_was_drawn_waits_for_a_person(district: District) -> N
     district.chance.sample = 0
     case = district.phone("an").capture(on_spot={"how": "当面说和", "both_content": True})
     district.now += 5 * DAY
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 0
     assert district.whole("cases", case["id"])["status"] == "settled"
 
 
@@ -225,7 +233,7 @@ def test_a_settlement_that_the_phone_flags_after_the_draw_waits_for_a_person(dis
     for case, flag in zip(cases, flags, strict=True):
         an.edit(case, **flag)
     district.now += 7 * DAY
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 0
     assert {district.whole("cases", case["id"])["status"] for case in cases} == {"settled"}
     district.act("clerk", cases[1]["id"], "verify", parties_asked=True)
 
@@ -238,9 +246,23 @@ def test_settlements_that_wait_for_a_person_do_not_hold_up_later_ones(district: 
     district.chance.sample = 99
     last = district.phone("an").capture(on_spot={"how": "当面说和"})
     district.now += 3 * DAY
-    district.commit(verify_unsampled(limit=2))
-    district.commit(verify_unsampled(limit=2))
+    verified(district, limit=2)
+    verified(district, limit=2)
     assert district.whole("cases", last["id"])["status"] != "settled"
+
+
+def test_what_a_person_took_up_between_the_look_and_the_writing_is_left_to_him(district: District) -> None:
+    district.chance.sample = 99
+    an = district.phone("an")
+    case = an.capture(on_spot={"how": "当面说和"})["id"]
+    district.now += 3 * DAY
+    with district.store.read() as reader:
+        due = unsampled(reader, district.configs.get(reader), district.keys, now=district.now)
+    assert len(due) == 1
+    district.act("clerk", case, "verify", parties_asked=True)
+    before = district.whole("cases", case)
+    assert district.commit(verify_unsampled(due)) == 0
+    assert district.whole("cases", case) == before
 
 
 def test_a_date_of_the_source_that_is_added_later_is_watched_too(district: District) -> None:
@@ -258,10 +280,10 @@ def test_a_request_answered_at_once_and_not_drawn_is_verified_by_the_system_and_
     case = district.phone("an").capture(kind="request", category="R02", on_spot={"how": "当场换了灯泡"})["id"]
     assert district.whole("cases", case)["status"] == "reported"
     district.now += 2 * DAY - 1
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 0
     wait(district, 4 * 24)
     assert queue(district) == []
-    assert district.commit(verify_unsampled()) == 1
+    assert verified(district) == 1
     assert district.whole("cases", case)["status"] == "closed"
 
 
@@ -270,9 +292,9 @@ def test_two_working_days_are_counted_from_the_answer(district: District) -> Non
     case = district.phone("an").capture(kind="consult", category=None)["id"]
     district.now += 5 * DAY
     district.act("clerk", case, "answer", plain_text="可到窗口办理")
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 0
     district.now += 5 * DAY
-    assert district.commit(verify_unsampled()) == 1
+    assert verified(district) == 1
 
 
 def test_an_answer_that_was_drawn_waits_for_a_person(district: District) -> None:
@@ -280,4 +302,4 @@ def test_an_answer_that_was_drawn_waits_for_a_person(district: District) -> None
     case = district.phone("an").capture(kind="request", category="R02", on_spot={"how": "当场换了灯泡"})["id"]
     assert "verify" in {line["clock"] for line in district.whole("cases", case)["due"]}
     district.now += 5 * DAY
-    assert district.commit(verify_unsampled()) == 0
+    assert verified(district) == 0
