@@ -107,6 +107,8 @@ def _class_of_target(batch: Batch, facts: Facts, entry_id: object) -> int:
     try:
         item = taken(batch, facts, entry_id) if isinstance(entry_id, str) else None
     except ValueError:
-        item = None
-    number = None if item is None else item.doc.entry_class
-    return _HANDLERS if number is None else number
+        return _HANDLERS  # of nothing
+    if item is None:
+        # What is put right has not come yet, or never will: as closed as it could be.
+        return _NAMED if isinstance(entry_id, str) else _HANDLERS
+    return _HANDLERS if item.doc.entry_class is None else item.doc.entry_class

@@ -209,6 +209,21 @@ def test_a_correction_is_as_closed_as_what_it_puts_right(district: District) -> 
     assert "五二八" not in str(district.phone("secretary").pull("entries"))
 
 
+def test_a_correction_that_comes_before_what_it_puts_right_is_as_closed_as_could_be(
+    district: District,
+) -> None:
+    case_id = in_mediation(district)
+    mediator = district.phone("mediator")
+    body = {"authority": "police", "ground": "伤情", "reported_at": district.now, "by": "mediator"}
+    report = mediator.entry(case_id, "mandatory_report", body)
+    early = mediator.entry(case_id, "correction", {"entry_id": report["id"], "text": "更正后五二八"})
+    mediator.push("entries", early)
+    mediator.push("entries", report)
+    assert "五二八" in str(mediator.pull("entries"))
+    for who in ("clerk", "dispatcher", "manager", "secretary"):
+        assert "五二八" not in str(district.phone(who).pull("entries")), who
+
+
 # --- nothing is lost -------------------------------------------------------------------------------------------------
 
 
