@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,22 +23,27 @@ from server.demo.units import units
 from server.runtime import initialise, opened
 from server.settings import Settings
 from sync import administration as adm, generations
-from sync.commit import Work
+from sync.commit import Context, Work
 from sync.reassign import Budget, reassign_work
+from sync.store import Tx
 
 DISTRICT = "410399"
 PASSWORD = "lan tian bai yun"  # noqa: S105  # of invented people
 WRITER, READER, NEAR, FAR = "writer", "reader", "near", "far"
 PHONES = tuple(f"phone{number:02d}" for number in range(16))
 DENSE, NARROW = slice(10, 20), slice(20, 23)  # cells of the first pull, and of the small delta
+WALKED = slice(50, None)  # where the workers of a load are: their cells are not filled
 DENSE_DOCUMENTS = 10_000
 BATCH = 100
 _DATA = Path(sync.cases.__file__).parent / "data"
 _START_SECONDS = 60
 
 
-def prepare(settings: Settings) -> list[tuple[float, float]]:
-    """Make the district; returns a point in the middle of each cell."""
+def prepare(settings: Settings, workers: int = 0) -> list[tuple[float, float]]:
+    """Make the district; returns a point in the middle of each cell.
+
+    `workers`: how many grid workers more there are, `worker0000` and so on, dealt round over the cells in ``WALKED``.
+    """
     layer = draw(7)
     initialise(settings, DISTRICT, "涧东区", "涧东")
     codes = [cell.code for cell in layer.cells]
@@ -67,8 +73,18 @@ def prepare(settings: Settings) -> list[tuple[float, float]]:
             do(adm.add_account(username, username, password))
             for cell in cells:
                 do(adm.grant_role(username, "grid_worker", cell=cell))
+        for number in range(workers):
+            do(_worker(f"worker{number:04d}", codes[WALKED][number % len(codes[WALKED])], password))
     middles = [cell.geometry.representative_point() for cell in layer.cells]
     return [(round(point.x, 7), round(point.y, 7)) for point in middles]
+
+
+def _worker(username: str, cell: str, password: str) -> Work[None]:
+    def work(tx: Tx, context: Context) -> None:
+        adm.add_account(username, username, password)(tx, context)
+        adm.grant_role(username, "grid_worker", cell=cell)(tx, context)
+
+    return work
 
 
 def free_port() -> int:
@@ -136,10 +152,21 @@ class Process:
 class Served:
     """The running district: push, pull, fill."""
 
-    def __init__(self, folder: Path, database_url: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str = "",
+        *,
+        workers: int = 0,
+        ready: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
+        """Make a district and serve it; `ready` is called in between."""
         self.folder = folder
         settings = Settings(data=str(folder / "data"), database_url=database_url)
-        self.points = prepare(settings)
+        self.points = prepare(settings, workers)
+        if workers:
+            self.points = self.points[: WALKED.start]
+        ready(settings)
         self.maker = Maker(11, self.points)
         self.count = 0
         port = free_port()

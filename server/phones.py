@@ -10,6 +10,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import httpx
 from msgspec import Struct
@@ -138,13 +139,17 @@ async def simulate(
     seed: int = 0,
     loss: float = 0.1,
     pause: float = 0.5,
+    spread: float = 0.0,
+    sessions: Sequence[dict[str, Any]] = (),
     tell: Tell = lambda _step: None,
 ) -> Summary:
     """Play `phones` phones for `rounds` rounds each, then heal and look.
 
     Accounts are dealt round: with more phones than accounts one person has several. A round is up to `pause` seconds
     out of reach, some writing, a contact of whose requests the share `loss` is lost (on the way there or back), and
-    up to `pause` seconds of waiting for a poke. `tell` hears of each phone's steps: ``round``, ``heal``, ``check``.
+    up to `pause` seconds of waiting for a poke. The first contacts are spread over `spread` seconds. Phones with
+    `sessions`, as answered to a sign-in, go on with those. `tell` hears of each phone's steps: ``round``, ``heal``,
+    ``check``.
     """
     figures = Figures()
     failures: list[str] = []
@@ -169,7 +174,9 @@ async def simulate(
             async with few:
                 ends.append(check_phone(phone, *await phone.compare()))
 
-        await asyncio.gather(*(each("round", phone, _days(phone, rounds, pause, tell)) for phone in played))
+        held = dict(zip(played, sessions, strict=False))
+        days = [_days(phone, rounds, pause, spread, held.get(phone), tell) for phone in played]
+        await asyncio.gather(*(each("round", phone, day) for phone, day in zip(played, days, strict=True)))
         known = [phone for phone in played if phone.line.user]  # who never got in has written nothing
         await asyncio.gather(*(each("heal", phone, phone.heal()) for phone in known))
         await asyncio.gather(*(each("check", phone, check(phone)) for phone in known))
@@ -195,15 +202,14 @@ def _phones(
     return played
 
 
-async def _days(phone: Phone, rounds: int, pause: float, tell: Tell) -> None:
-    for _ in range(_SIGN_INS):
-        try:
-            await phone.line.sign_in(phone.name)
-            break
-        except Lost:
-            await asyncio.sleep(0.5)
+async def _days(
+    phone: Phone, rounds: int, pause: float, spread: float, session: dict[str, Any] | None, tell: Tell
+) -> None:
+    await asyncio.sleep(phone.line.chance.uniform(0, spread))
+    if session is not None:
+        phone.line.resume(session)
     else:
-        raise Lost
+        await _sign_in(phone)
     async with phone.line.pokes() as poked:
         await phone.contact()
         for _ in range(rounds):
@@ -217,6 +223,17 @@ async def _days(phone: Phone, rounds: int, pause: float, tell: Tell) -> None:
             except TimeoutError:
                 pass
             tell("round")
+
+
+async def _sign_in(phone: Phone) -> None:
+    for _ in range(_SIGN_INS):
+        try:
+            await phone.line.sign_in(phone.name)
+        except Lost:
+            await asyncio.sleep(0.5)
+        else:
+            return
+    raise Lost
 
 
 def _summary(

@@ -84,14 +84,15 @@ class Line:
         for _ in range(_TRIES):
             answer = await self._timed("sign_in", "/api/v1/sessions", body, {})
             if answer.status_code == 201:
-                self._keep(answer.json())
+                self.resume(answer.json())
                 return
             if answer.status_code not in _BUSY:
                 raise LineError(f"{self._account.username} cannot sign in: {_told(answer)}")
             await self._rest(answer)  # other phones of the account are signing in
         raise Lost
 
-    def _keep(self, session: dict[str, Any]) -> None:
+    def resume(self, session: dict[str, Any]) -> None:
+        """Go on with a session, as it was answered to a sign-in."""
         self._token = session["access_token"]
         self._refresh = session["refresh_token"]
         self.user = session["user"]["id"]
@@ -148,7 +149,7 @@ class Line:
             )
             if answer.status_code != 200:
                 raise LineError(f"the session of {self._account.username} ended: {_told(answer)}")
-            self._keep(answer.json())
+            self.resume(answer.json())
 
     @asynccontextmanager
     async def pokes(self) -> AsyncIterator[asyncio.Event]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -131,3 +133,13 @@ def test_a_capture_that_left_the_scope_is_counted_and_not_missed() -> None:
     end = check_phone(phone, server)
     assert end.missing == []
     assert end.evicted == 1
+
+
+def test_a_morning_of_many_phones_ends_in_order(tmp_path: Path) -> None:
+    """The load of `python -m bench.load`, small: that it runs, and says so when all is well."""
+    how = "--phones 8 --documents 300 --storm 1 --rounds 1 --pause 0.2 --loss 0.1".split()
+    command = [sys.executable, "-m", "bench.load", *how, "--folder", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("nothing lost, doubled or apart")
+    assert list(tmp_path.iterdir()) == []
