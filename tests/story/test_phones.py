@@ -137,7 +137,20 @@ def test_a_capture_that_left_the_scope_is_counted_and_not_missed() -> None:
 
 def test_a_morning_of_many_phones_ends_in_order(tmp_path: Path) -> None:
     """The load of `python -m bench.load`, small: that it runs, and says so when all is well."""
-    how = "--phones 8 --documents 300 --storm 1 --rounds 1 --pause 0.2 --loss 0.1".split()
+    how = [
+        "--phones",
+        "8",
+        "--documents",
+        "300",
+        "--storm",
+        "1",
+        "--rounds",
+        "1",
+        "--pause",
+        "0.2",
+        "--loss",
+        "0.1",
+    ]
     command = [sys.executable, "-m", "bench.load", *how, "--folder", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
