@@ -52,11 +52,12 @@ screens: ## take the pictures of the pages again (docs/screens)
 	@$(SETUP) all
 	WANGGE_SCREENS=1 $(BIN)/python -m pytest tests/browser
 
-soak: ## the simulation over SEEDS (10000) histories or for MINUTES, many deaths of writers and servers, the demo's months
+soak: ## the simulation over SEEDS (10000) histories or for MINUTES, many deaths, the demo's months, the suites on PostgreSQL
 	@$(SETUP) all
 	$(if $(MINUTES),$(BIN)/python -m tests.simulation.soak $(MINUTES))
 	WANGGE_SEEDS=$(if $(MINUTES),0,$(SEEDS)) WANGGE_DEATHS=1000 WANGGE_KILLS=100 WANGGE_DEMOS=13 \
 		$(BIN)/python -m pytest tests/simulation tests/faults tests/unit/demo -n 2
+	WANGGE_STORE=postgresql $(BIN)/python -m pytest tests/unit/sync tests/http -n 2
 
 lock: ## resolve the dependencies of pyproject.toml again and write the lock files
 	@$(SETUP) lock

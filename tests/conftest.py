@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
 import os
 import shutil
 import tempfile
@@ -18,8 +19,10 @@ import psycopg
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+# With this the suites of the core and of the server run on PostgreSQL, which else run on SQLite.
+ON_POSTGRES = os.environ.get("WANGGE_STORE") == "postgresql"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
@@ -75,10 +78,10 @@ def _own_runtime_folder() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _database(server_url: str, name: str) -> Iterator[str]:
+def _database(server_url: str, name: str, template: str = "template0") -> Iterator[str]:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'".encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" ENCODING \'UTF8\''.encode())
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
@@ -100,6 +103,19 @@ def fresh_pg_url(pg_server_url: str) -> Iterator[str]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     with _database(pg_server_url, f"wangge_{worker}_{os.getpid()}_fresh") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def pg_databases(pg_server_url: str) -> Callable[[str], contextlib.AbstractContextManager[str]]:
+    """Makes databases: empty ones, or copies of one that nobody is connected to."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    numbers = itertools.count()
+
+    def make(template: str = "") -> contextlib.AbstractContextManager[str]:
+        name = f"wangge_{worker}_{os.getpid()}_{next(numbers)}"
+        return _database(pg_server_url, name, urlsplit(template).path.strip("/") or "template0")
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ from server.app import create_app
 from server.auth.passwords import Hasher
 from server.runtime import Runtime, initialise
 from server.settings import Settings
-from tests.http.town import Town, build_town, open_town
+from tests.conftest import ON_POSTGRES
+from tests.http.town import DATABASE_URL, Town, build_town, open_town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,27 +122,38 @@ def served(settings: Settings) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def built_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_town(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder of the town, made once and copied for whoever changes it."""
     folder = tmp_path_factory.mktemp("built") / "data"
     folder.mkdir()
-    build_town(folder)
-    return folder
+    with ExitStack() as held:
+        url = held.enter_context(request.getfixturevalue("pg_databases")("")) if ON_POSTGRES else ""
+        build_town(folder, database_url=url)
+        yield folder
+
+
+def _opened(request: pytest.FixtureRequest, built: Path, folder: Path) -> Iterator[Town]:
+    """A copy of the town: on SQLite, or on PostgreSQL with ``WANGGE_STORE=postgresql``."""
+    shutil.copytree(built, folder)
+    with ExitStack() as held:
+        if ON_POSTGRES:
+            url = folder / DATABASE_URL
+            url.write_text(held.enter_context(request.getfixturevalue("pg_databases")(url.read_text())))
+        yield from open_town(folder)
 
 
 @pytest.fixture
-def town(tmp_path: Path, built_town: Path) -> Iterator[Town]:
+def town(request: pytest.FixtureRequest, tmp_path: Path, built_town: Path) -> Iterator[Town]:
     """A small district with a person for every role, and a clock that can be moved."""
-    shutil.copytree(built_town, tmp_path / "town")
-    yield from open_town(tmp_path / "town")
+    yield from _opened(request, built_town, tmp_path / "town")
 
 
 @pytest.fixture(scope="module")
-def shared_town(tmp_path_factory: pytest.TempPathFactory, built_town: Path) -> Iterator[Town]:
+def shared_town(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, built_town: Path
+) -> Iterator[Town]:
     """The same for tests that only look."""
-    folder = tmp_path_factory.mktemp("shared") / "town"
-    shutil.copytree(built_town, folder)
-    yield from open_town(folder)
+    yield from _opened(request, built_town, tmp_path_factory.mktemp("shared") / "town")
 
 
 @pytest.fixture(autouse=True)

@@ -97,6 +97,7 @@ def test_a_phone_with_a_fault_keeps_no_place_from_a_sound_one(town: Town) -> Non
 
 def test_signing_out_is_never_refused_however_many_writes_wait(town: Town) -> None:
     bearer, writer = town.bearer("grid_worker"), town.district.writer
+    assert pull(town, "grid_worker").status_code == 200  # the first use of a session is a write of its own
     held = threading.Event()
     blocking = threading.Thread(target=writer.submit_blocking, args=(lambda _, __: held.wait(60),))
     blocking.start()

@@ -91,6 +91,9 @@ def layer_geojson(codes: tuple[str, ...] = CELLS, **changes: Any) -> bytes:
     return json.dumps({"type": "FeatureCollection", "features": features}).encode()
 
 
+DATABASE_URL = "database.url"  # a file of the folder, where the town is on PostgreSQL
+
+
 class Town:
     """The district, a client for it, and a bearer for everybody in it (the username is the role)."""
 
@@ -224,8 +227,10 @@ def works_of_a_town() -> Iterator[Any]:
         yield administration.grant_role(name, role, unit=unit, cell=cell)
 
 
-def build_town(folder: Path, *, demo: bool = True) -> None:
-    """Make the district's files in `folder`."""
+def build_town(folder: Path, *, demo: bool = True, database_url: str = "") -> None:
+    """Make the district's files in `folder`, and its rows in a database if one is given."""
+    if database_url:
+        (folder / DATABASE_URL).write_text(database_url, encoding="utf-8")
     settings = settings_in(folder)
     initialise(settings, CODE, "涧东区", "涧东", demo=demo)
     with opened(settings) as runtime:
@@ -234,7 +239,13 @@ def build_town(folder: Path, *, demo: bool = True) -> None:
 
 
 def settings_in(folder: Path) -> Settings:
-    return Settings(data=str(folder), purpose="test", clock_file=str(folder / "clock.json"))
+    url = folder / DATABASE_URL
+    return Settings(
+        data=str(folder),
+        purpose="test",
+        clock_file=str(folder / "clock.json"),
+        database_url=url.read_text(encoding="utf-8") if url.exists() else "",
+    )
 
 
 def open_town(folder: Path) -> Iterator[Town]:

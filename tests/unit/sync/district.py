@@ -29,6 +29,7 @@ from sync.push import push_work
 from sync.queue_work import queue_act_work
 from sync.reassign import Budget, reassign_work
 from sync.sql_store import SqlStore
+from sync.tables import DistrictRow
 from sync.values import Collection
 
 if TYPE_CHECKING:
@@ -158,9 +159,9 @@ def data_text(name: str) -> str:
     return (resources.files("sync.cases") / "data" / name).read_text(encoding="utf-8")
 
 
-def make_district(path: Path) -> None:
+def make_district(path: Path, *, store: SqlStore | None = None) -> None:
     """Cells, units, people, rules, calendars: made once a run, copied for each test."""
-    district = District(path, fresh=True)
+    district = District(path, fresh=True, store=store)
     works: list[Work[Any]] = [
         generations.add_generation(layer_of()),
         generations.activate_generation(1),
@@ -176,19 +177,25 @@ def make_district(path: Path) -> None:
         works.append(administration.grant_role(name, role, cell=cell, unit=unit))
     for work in [*works, reassign_work(Budget())]:
         district.commit(work)
-    with district.store.engine.connect() as connection:
-        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+    district.store.settle()
     district.close()
 
 
 class District:
-    """One district on one file."""
+    """One district on one file, or on the `store` that is given."""
 
-    def __init__(self, path: Path, *, template: Path | None = None, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        template: Path | None = None,
+        fresh: bool = False,
+        store: SqlStore | None = None,
+    ) -> None:
         if template is not None:
             shutil.copy(template, path)
         self.path = path
-        self.store = SqlStore.sqlite(path)
+        self.store = SqlStore.sqlite(path) if store is None else store
         if fresh:
             self.store.create()
         self.chance = SeededChance()
@@ -342,7 +349,12 @@ class District:
         ]
 
     def bytes_on_disk(self) -> bytes:
-        """The database file and its log, as somebody would find them who steals the disk."""
+        """The database file and its log, as somebody would find them who steals the disk; on PostgreSQL the rows."""
+        if self.store.postgres:
+            with self.store.read() as reader:
+                rows = [row for table in DistrictRow.metadata.tables for row in reader.find(table)]
+            values = [value for row in rows for value in row.values()]
+            return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
         return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob(self.path.name + "*")))
 
     def who_sees(self, case_id: str, people: Iterable[str] = tuple(PEOPLE)) -> set[str]:

@@ -271,9 +271,7 @@ def test_an_erased_case_is_gone_from_phones_history_ledger_quarantine_and_file(d
         assert (row.dek, row.sealed, row.w, row.digest, row.code) == (None, None, None, None, None)
         assert row.clear == f'"id":"{key}"'.encode()
         assert row.born <= copied.v
-    with district.store.engine.connect() as connection:
-        connection.exec_driver_sql("vacuum")
-        connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+    assert district.store.scrub()
     assert found_in(district.bytes_on_disk(), TITLE, STORY, NAME, PHONE_NUMBER, WISH, ADDRESS) == set()
     assert all(row["payload"] == b"" for row in district.rows("ledger"))
     assert all(row["dek"] is None for row in district.rows("quarantine", state="erased"))
