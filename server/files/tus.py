@@ -6,7 +6,6 @@ came of it; one with a checksum is taken wholly or not at all.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -37,7 +36,7 @@ _IDLE: Final = 30  # seconds without a byte until a body counts as broken off
 _METADATA_MAX: Final = 4096
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_WHOLE: Final = re.compile(r"\d{1,15}")
+_WHOLE: Final = re.compile(r"[0-9]{1,15}")
 
 
 class VersionDiffers(SyncError):
@@ -109,7 +108,8 @@ def read_metadata(told: str | None) -> Metadata:
 
     Raises ``BadRequest``.
     """
-    if not told or len(told) > _METADATA_MAX:
+    # tus has keys and Base64 in ASCII; what is told is told back, and must not spoil that answer.
+    if not told or len(told) > _METADATA_MAX or not told.isascii() or not told.isprintable():
         raise BadRequest("Upload-Metadata 须含 file_id 与 sha256。")
     values: dict[str, str] = {}
     for pair in told.split(","):
@@ -118,7 +118,7 @@ def read_metadata(told: str | None) -> Metadata:
             raise BadRequest("Upload-Metadata 的键为空或重复。")
         try:
             values[name] = base64.b64decode(encoded.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no Base64, or no UTF-8 in it
             raise BadRequest("Upload-Metadata 的值应为 Base64。") from None
     file_id, digest, kind = values.get("file_id", ""), values.get("sha256", ""), values.get("kind")
     if _UUID.fullmatch(file_id) is None or _HEX.fullmatch(digest) is None:
@@ -135,7 +135,7 @@ def read_checksum(told: str | None) -> bytes | None:
     name, _, encoded = told.partition(" ")
     try:
         digest = base64.b64decode(encoded.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # of what is not ASCII the decoder says so by itself
         digest = b""
     if name.lower() != "sha256" or len(digest) != hashlib.sha256().digest_size:
         raise BadRequest("Upload-Checksum 应为 sha256 与其 Base64 值。")
