@@ -232,7 +232,9 @@ def _end(tx: Tx, context: Context, rows: Sequence[Row], why: str) -> None:
     batch = new_batch(tx, context)
     for row in rows:
         own = own_document(tx, context.keys, row)
-        others = tx.find("upload", {"file_id": bytes(row["file_id"]), "state": _UNDER_WAY}, limit=1)
+        # Of whom else names this file nothing becomes of the document.
+        where = {"file_id": bytes(row["file_id"]), "user_pk": row["user_pk"], "state": _UNDER_WAY}
+        others = tx.find("upload", where, limit=1)
         if own is not None and not others and own[1].get("state") in {"partial", "stored"}:
             _set_state(batch, own[0], "missing")
     batch.effects += [f"upload:{upload}" for upload in ids]

@@ -299,6 +299,17 @@ def test_nobody_finishes_or_sees_the_upload_of_somebody_else(town: Town) -> None
     assert state(town, file_id) == ("verified", None)
 
 
+def test_what_somebody_else_sends_for_a_file_says_nothing_of_it(town: Town) -> None:
+    """FI2: it was still `partial` when its own bytes had been let go, as long as the other upload was open."""
+    case, data = town.capture(), files.picture()
+    file_id = document(town, "grid_worker", case, data)
+    where = create(town, "grid_worker", file_id, data).headers["location"]
+    patch(town, "grid_worker", where, 0, data[:10])
+    assert create(town, "clerk", file_id, b"zz").status_code == 201
+    ended = town.client.delete(where, headers={**TUS, **town.bearer("grid_worker")})
+    assert (ended.status_code, state(town, file_id)) == (204, ("missing", None))
+
+
 def test_an_upload_answers_alike_whether_somebody_else_s_file_is_there_or_not(town: Town) -> None:
     """FI2: no oracle, neither by the id nor by the content."""
     case, data = town.capture(), files.picture()
