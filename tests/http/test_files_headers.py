@@ -80,7 +80,7 @@ def sent(
         answer.append(message)
 
     async def call() -> None:
-        await town.client.app(scope, receive, send)  # type: ignore[arg-type]  # as a server calls it
+        await town.client.app(scope, receive, send)
 
     with town.client.portal() as portal:
         portal.call(call)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
-from typing import TYPE_CHECKING
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 from PIL import Image
 
 from server.commands import run_command
+from server.files import keeper as keeping
 from server.files.store import BlobStore
+from server.files.verdicts import Checked, Unjudged
 from sync.erasing import erase_work
 from sync.values import Collection
 from tests import files
@@ -32,6 +37,8 @@ from tests.http.tus import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from sync.commit import Context
 
@@ -153,6 +160,80 @@ def test_a_crash_between_the_store_and_the_database_costs_nothing(town: Town) ->
     keeper._check = broken
     settled(town)
     assert state(town, file_id) == ("verified", None)
+
+
+def ends_each_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a restart does to every process of the service: the check is ended as soon as it has begun."""
+    begin = subprocess.Popen
+
+    def begun_and_ended(command: Any, *args: Any, **more: Any) -> Any:
+        process = begin(command, *args, **more)
+        os.kill(process.pid, signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", begun_and_ended)
+
+
+def test_a_restart_in_the_middle_of_a_check_costs_the_photo_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI6: it was refused for ever, and its bytes deleted."""
+    monkeypatch.setattr(keeping, "TRY_AGAIN_MS", 0)
+    case, data = town.capture(), files.picture()
+    file_id = document(town, "grid_worker", case, data)
+    with monkeypatch.context() as restart:
+        ends_each_check(restart)
+        send(town, "grid_worker", file_id, data)
+        assert state(town, file_id) == ("stored", None)
+    settled(town)
+    assert state(town, file_id) == ("verified", None)
+    assert town.get("clerk", f"{FILES}/{file_id}").status_code == 200
+
+
+def test_a_photo_whose_check_never_comes_to_an_end_is_refused_after_three_tries(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI6: else it would be checked for ever, and its phone would never hear of it."""
+    file_id, tried = document(town, "grid_worker", town.capture(), files.picture()), []
+
+    def ends(_: str, data: bytes) -> Checked:
+        tried.append(data)
+        raise Unjudged
+
+    monkeypatch.setattr(town.runtime.files, "_check", ends)
+    send(town, "grid_worker", file_id, files.picture())
+    settled(town)
+    assert len(tried) == 1  # whatever ended it has a minute to be over
+    monkeypatch.setattr(keeping, "TRY_AGAIN_MS", 0)
+    settled(town)
+    assert (len(tried), state(town, file_id)) == (2, ("stored", None))
+    settled(town)
+    assert (len(tried), state(town, file_id)) == (3, ("refused", "not_checked"))
+    assert on_disk(town) == {}
+    settled(town)
+    assert len(tried) == 3
+
+
+def test_a_server_that_closes_leaves_the_other_photos_to_the_next(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, keeper = town.capture(), town.runtime.files
+    pictures = [files.picture(shade=shade) for shade in (1, 2)]
+    names = [document(town, "grid_worker", case, data) for data in pictures]
+    with monkeypatch.context() as later:
+        later.setattr(keeper, "look", lambda _: None)
+        for name, data in zip(names, pictures, strict=True):
+            where = create(town, "grid_worker", name, data).headers["location"]
+            patch(town, "grid_worker", where, 0, data)
+    check = keeper._check
+
+    def closes(kind: str, data: bytes) -> Checked:
+        keeper._closing.set()
+        return check(kind, data)
+
+    monkeypatch.setattr(keeper, "_check", closes)
+    settled(town)
+    assert sorted(state(town, name)[0] for name in names) == ["stored", "verified"]
 
 
 def test_a_case_says_which_of_its_files_are_not_here(town: Town) -> None:
