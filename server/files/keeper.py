@@ -110,6 +110,7 @@ class FileKeeper:
         except Refused as refused:
             return Verdict(reason=refused.reason)
         address = address_of(district, doc, checked.content)
+        gone = district.read_blocking(partial(uploads.gone_from, address=address))
         for name, body in (
             (blob_name(district.code, address), checked.content),
             (thumbnail_name(district.code, address), checked.thumbnail),
@@ -126,6 +127,7 @@ class FileKeeper:
             thumbnail=len(checked.thumbnail),
             mime=checked.mime,
             seconds=checked.seconds,
+            gone=gone,
         )
 
     # --- what lies there and should not ------------------------------------------------------------------------------

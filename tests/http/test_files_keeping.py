@@ -17,11 +17,13 @@ from server.commands import run_command
 from server.files import keeper as keeping
 from server.files.store import BlobStore
 from server.files.verdicts import Checked, Unjudged
+from sync import uploads
 from sync.erasing import erase_work
 from sync.values import Collection
 from tests import files
 from tests.http.town import CODE, Town, new_id, next_w
 from tests.http.tus import (
+    BODY,
     FILES,
     create,
     document,
@@ -32,6 +34,7 @@ from tests.http.tus import (
     send,
     settled,
     state,
+    stopped,
     verified,
 )
 
@@ -145,6 +148,28 @@ def test_what_expired_goes_and_what_a_document_holds_stays_however_old(town: Tow
     assert state(town, half) == ("missing", None)
     assert {row["state"] for row in rows(town, "upload")} == {"done", "ended"}
     assert town.get("clerk", f"{FILES}/{held}").status_code == 200
+
+
+def test_what_waits_for_the_centre_stands_before_nothing_that_has_expired(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI5: one of two that waited was let go; and as many as are looked at once kept all others for ever."""
+    data, awaited, lost = files.picture(), new_id(), stopped(town)
+    for _ in range(2):
+        where = create(town, "", awaited, data, lost).headers["location"]
+        town.client.patch(where, headers={**BODY, "Upload-Offset": "0", **lost}, content=data)
+    doc = {"id": awaited, "owner_id": town.capture(), "kind": "photo", "w": next_w()}
+    town.client.post("/sync/v1/files/push", headers=lost, json=[{"newDocumentState": doc}])
+    send(town, "clerk", awaited, data)  # of somebody else: nobody waits for it
+    send(town, "grid_worker", new_id(), data)
+    later = town.district.context().wall + 31 * DAY
+    make = town.district.context
+    monkeypatch.setattr(
+        town.district.writer, "_make_context", lambda actor: structs.replace(make(actor), wall=later)
+    )
+    while town.district.writer.submit_blocking(uploads.end_expired(limit=2)):
+        pass
+    assert sorted(row["state"] for row in rows(town, "upload")) == ["complete", "complete", "ended", "ended"]
 
 
 def test_a_crash_between_the_store_and_the_database_costs_nothing(town: Town) -> None:
@@ -270,6 +295,32 @@ def test_a_lost_file_is_named_by_verify_and_asked_for_again(town: Town) -> None:
     assert (state(town, file_id)[0], state(town, other)[0]) == ("missing", "verified")
     send(town, "grid_worker", file_id, files.picture())
     assert state(town, file_id) == ("verified", None)
+
+
+def test_what_another_process_deletes_while_it_is_sent_again_is_put_there_once_more(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI7, FI9: it was `verified` without its bytes, and its phone let its copy go."""
+    data = files.picture()
+    file_id = verified(town, town.capture(), data=data)
+    [row] = rows(town, "blob")
+    town.submit(uploads.ask_again([row["doc_pk"]]))
+    assert state(town, file_id) == ("missing", None)
+    mine, other = town.runtime.files, keeping.FileKeeper(town.runtime.settings.files)
+    put, deleted = mine._verdict, []
+
+    def put_and_deleted(*of: Any) -> uploads.Verdict:
+        verdict = put(*of)
+        deleted.append(other.delete_dropped(town.district))
+        return verdict
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(mine, "_verdict", put_and_deleted)
+        send(town, "grid_worker", file_id, data)
+    other.close()
+    assert deleted == [1, 0]
+    assert state(town, file_id) == ("verified", None)
+    assert town.get("clerk", f"{FILES}/{file_id}").status_code == 200
 
 
 def test_an_empty_folder_is_no_reason_to_ask_for_everything(town: Town) -> None:
