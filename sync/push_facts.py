@@ -142,6 +142,9 @@ def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRo
     unknown = {key: value for key, value in locations.items() if (Collection.cases, key) not in facts.docs}
     facts.assigned = placing.assign_fixes(facts.config, unknown)
     push_cases.load_waiting(tx, facts, keys)
+    entries = [doc.id for doc in facts.by_pk.values() if doc.collection == Collection.entries]
+    if entries:
+        push_cases.load_waiting(tx, facts, entries)  # files that wait for these
     load_named_by_waiting(tx, facts)
 
 

@@ -158,6 +158,17 @@ def test_a_photo_that_finds_its_case_stands_before_nobody(town: Town) -> None:
     assert there in [file["id"] for file in town.get("clerk", f"/api/v1/cases/{case}").json()["files"]]
 
 
+def test_a_photo_of_a_note_finds_the_case_with_it(town: Town) -> None:
+    """PU12: photo, note and case, each before what it hangs on."""
+    case, note = new_id(), new_id()
+    file_id = document(town, "grid_worker", note, files.picture())
+    note_of(town, "grid_worker", case, id=note)
+    assert len(kept(town)) == 2
+    town.capture(id=case)
+    assert kept(town) == []
+    assert [file["id"] for file in town.get("clerk", f"/api/v1/cases/{case}").json()["files"]] == [file_id]
+
+
 def test_what_is_odd_in_the_document_of_a_file_is_told(town: Town) -> None:
     """PU3: as it is of an entry: refused, kept aside, and named to whoever reads the document."""
     case, data = town.capture(), files.picture()
