@@ -109,19 +109,30 @@ def label_of(upload: str, offset: int) -> bytes:
 # --- which document --------------------------------------------------------------------------------------------------
 
 
-def own_document(reader: Reader, keys: Keys, upload: Row) -> tuple[Doc, dict[str, Any]] | None:
-    """FI2: the living document that these bytes are of: written by whoever sends them, and naming no other content.
+def own_documents(
+    reader: Reader, keys: Keys, uploads: Sequence[Row]
+) -> dict[str, tuple[Doc, dict[str, Any]]]:
+    """FI2: by upload the living document that its bytes are of: written by whoever sends them, naming no other content.
 
     What a stopped device sends is believed only where the document itself names the content.
     """
-    found = reader.documents(Collection.files, [bytes(upload["file_id"])])
-    if not found or found[0].gone is not None or found[0].writer != upload["user_pk"]:
-        return None
-    values = content.whole(found[0], keys)
-    named = values.get("sha256")
-    if named is None and upload["late"]:
-        return None
-    return (found[0], values) if named in {None, upload["sha256"]} else None
+    ids = sorted({bytes(row["file_id"]) for row in uploads})
+    docs = {doc.id: doc for doc in reader.documents(Collection.files, ids)} if ids else {}
+    found: dict[str, tuple[Doc, dict[str, Any]]] = {}
+    for row in uploads:
+        doc = docs.get(bytes(row["file_id"]))
+        if doc is None or doc.gone is not None or doc.writer != row["user_pk"]:
+            continue
+        values = content.whole(doc, keys)
+        named = values.get("sha256")
+        if named == row["sha256"] or (named is None and not row["late"]):
+            found[row["id"]] = (doc, values)
+    return found
+
+
+def own_document(reader: Reader, keys: Keys, upload: Row) -> tuple[Doc, dict[str, Any]] | None:
+    """FI2: the document of one upload."""
+    return own_documents(reader, keys, [upload]).get(upload["id"])
 
 
 def find_upload(reader: Reader, upload: str, user_pk: int) -> Row:
@@ -188,8 +199,18 @@ def open_upload(sender: Sender, wanted: Wanted) -> Work[int]:
     return work
 
 
-def advance(upload: str, sender: Sender, start: int, parts: Sequence[tuple[int, str]], end: int) -> Work[Row]:
-    """Note parts that lie in the store, from `start` to `end`; value: the upload as it is then.
+def advance(
+    upload: str,
+    sender: Sender,
+    start: int,
+    parts: Sequence[tuple[int, str]],
+    end: int,
+    *,
+    kept: int | None = None,
+) -> Work[Row]:
+    """Note parts that lie in the store, to `end`; value: the upload as it is then. `start` is how far it was before.
+
+    They come behind the first `kept` of the known parts (None: behind all), in place of what follows there.
 
     Raises ``OffsetDiffers`` where somebody else was faster: what lies in the store is then nobody's.
     """
@@ -199,7 +220,7 @@ def advance(upload: str, sender: Sender, start: int, parts: Sequence[tuple[int, 
         if row["state"] != "open" or row["received"] != start:
             raise OffsetDiffers
         complete = end == row["length"]
-        known = msgspec.json.decode(row["parts"])
+        known = msgspec.json.decode(row["parts"])[:kept]
         days = COMPLETE_DAYS if complete else OPEN_DAYS
         changes = {
             "received": end,

@@ -47,6 +47,8 @@ class FileKeeper:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
         self._tried: dict[str, tuple[int, int]] = {}  # by upload: tries without a verdict, when the last was
         self._closing = threading.Event()
+        self._behind: dict[str, Future[None]] = {}  # by district, the look that has not begun yet
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Finish the upload in hand; the others are found by the next server."""
@@ -54,13 +56,20 @@ class FileKeeper:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def look(self, district: District) -> Future[None]:
-        """Look soon for complete uploads whose document is here."""
-        return self._pool.submit(self._look, district)
+        """Look soon for complete uploads whose document is here: one look goes on, one more may stand behind it."""
+        with self._lock:
+            if district.code not in self._behind:
+                self._behind[district.code] = self._pool.submit(self._look, district)
+            return self._behind[district.code]
 
     def _look(self, district: District) -> None:
+        with self._lock:
+            self._behind.pop(district.code, None)
         after = ""
         while rows := district.read_blocking(partial(_complete, after=after)):
-            for row in rows:
+            # Most may wait for documents that never come: those are asked for together.
+            found = district.read_blocking(partial(uploads.own_documents, keys=district.keys, uploads=rows))
+            for row in [row for row in rows if row["id"] in found]:
                 if self._closing.is_set():
                     return
                 try:

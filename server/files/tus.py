@@ -11,6 +11,7 @@ import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from email.utils import formatdate
 from typing import ClassVar, Final
 
@@ -19,11 +20,11 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct
 
 from server.districts import District
-from server.files.keeper import FileKeeper, assembled
-from server.files.store import part_name
+from server.files.keeper import FileKeeper, assembled, part_names
+from server.files.store import BytesLost, part_name
 from sync import content, uploads
 from sync.cases.catalogue import FILE_KINDS
-from sync.errors import BadRequest, SyncError
+from sync.errors import BadRequest, StoreUnavailable, SyncError
 from sync.store import Row
 from sync.uploads import Sender
 
@@ -171,36 +172,62 @@ class _Taking:
 
     def __init__(self, keeper: FileKeeper, district: District, sender: Sender, row: Row) -> None:
         self.keeper, self.district, self.sender, self.row = keeper, district, sender, row
+        self.known: list[tuple[int, str]] = msgspec.json.decode(row["parts"])  # less what was taken up again
         self.put: list[tuple[int, str]] = []
         self.end: int = row["received"]
 
     async def keep(self, piece: bytes) -> None:
         """Put a part into the store; the upload does not know of it yet."""
-        upload, offset, token = self.row["id"], self.end, secrets.token_hex(4)
-        district = self.district
+        upload, token = self.row["id"], secrets.token_hex(4)
+        district, end = self.district, self.end + len(piece)
 
-        def put() -> None:
-            label = uploads.label_of(upload, offset)
-            sealed = content.seal(district.keys, district.chance, self.row["dek"], piece, label)
-            self.keeper.store.put(part_name(district.code, upload, offset, token), sealed)
+        def put() -> int:
+            begin, joined = self._joined(piece)
+            label = uploads.label_of(upload, begin)
+            sealed = content.seal(district.keys, district.chance, self.row["dek"], joined, label)
+            self.keeper.store.put(part_name(district.code, upload, begin, token), sealed)
+            return begin
 
-        await asyncio.to_thread(put)
-        self.put.append((offset, token))
-        self.end += len(piece)
+        self.put.append((await asyncio.to_thread(put), token))
+        self.end = end
+
+    def _joined(self, piece: bytes) -> tuple[int, bytes]:
+        """Where a part begins and what it holds: small ones before it that are not much larger are taken into it.
+
+        So each small part is twice as large as the next, and an upload has few of them, however small the pieces are
+        that a line lets through; and no byte is written anew more than a few dozen times.
+        """
+        begin, joined = self.end, piece
+        if self.put or begin + len(piece) == self.row["length"]:
+            return begin, joined  # the end of an upload may be small
+        while self.known and begin - self.known[-1][0] < min(PART, 2 * len(joined)):
+            before, token = self.known[-1]
+            try:
+                sealed = self.keeper.store.get(part_name(self.district.code, self.row["id"], before, token))
+            except BytesLost:
+                break  # told when the whole is looked at
+            label = uploads.label_of(self.row["id"], before)
+            joined = content.unseal(self.district.keys, self.row["dek"], sealed, label) + joined
+            begin = before
+            self.known.pop()
+        return begin, joined
 
     async def note(self) -> None:
         """Tell the upload of what was put; FI4: the last part only if the whole is what was promised."""
         if not self.put:
             return
-        start = self.row["received"]
+        start, kept = self.row["received"], len(self.known)
         if self.end == self.row["length"]:
             await self._check_whole()
-        work = uploads.advance(self.row["id"], self.sender, start, self.put, self.end)
+        work = uploads.advance(self.row["id"], self.sender, start, self.put, self.end, kept=kept)
+        former = part_names(self.district.code, self.row)[kept:]
         self.row = await self.district.writer.submit(work, actor="files")
-        self.put = []
+        self.known, self.put = msgspec.json.decode(self.row["parts"]), []
+        with suppress(StoreUnavailable):  # what is left there goes with the upload's other leavings
+            await asyncio.to_thread(self.keeper.store.delete, former)
 
     async def _check_whole(self) -> None:
-        parts = [*msgspec.json.decode(self.row["parts"]), *self.put]
+        parts = [*self.known, *self.put]
         row = self.row | {"parts": msgspec.json.encode(parts).decode()}
         data = await asyncio.to_thread(assembled, self.keeper.store, self.district, row)
         if not hmac.compare_digest(hashlib.sha256(data).hexdigest(), self.row["sha256"]):
@@ -211,7 +238,8 @@ class _Taking:
     async def drop(self) -> None:
         """Forget what was put since the upload was last told."""
         names = [part_name(self.district.code, self.row["id"], offset, token) for offset, token in self.put]
-        self.put, self.end = [], self.row["received"]
+        self.known, self.put = msgspec.json.decode(self.row["parts"]), []
+        self.end = self.row["received"]
         await asyncio.to_thread(self.keeper.store.delete, names)
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -172,6 +173,31 @@ def test_what_waits_for_the_centre_stands_before_nothing_that_has_expired(
     assert sorted(row["state"] for row in rows(town, "upload")) == ["complete", "complete", "ended", "ended"]
 
 
+def test_what_waits_for_its_document_is_asked_for_together(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each push of files asked once for each upload that waited, and as often as there were pushes."""
+    data, keeper, asked = b"%PDF-1.4 x %%EOF", town.runtime.files, []
+    for _ in range(5):
+        send(town, "grid_worker", new_id(), data)
+    ask = uploads.own_documents
+
+    def counted(*args: Any, **named: Any) -> Any:
+        asked.append(named)
+        return ask(*args, **named)
+
+    monkeypatch.setattr(uploads, "own_documents", counted)
+    settled(town)
+    assert len(asked) == 1
+    at_work = threading.Event()
+    keeper._pool.submit(at_work.wait)  # another look goes on
+    for _ in range(5):
+        town.push("grid_worker", "files")
+    at_work.set()
+    settled(town)
+    assert 2 <= len(asked) <= 3
+
+
 def test_a_crash_between_the_store_and_the_database_costs_nothing(town: Town) -> None:
     """The keeper died after the bytes were put away: the next look does it all again."""
     case, data = town.capture(), files.picture()
@@ -317,8 +343,9 @@ def test_what_another_process_deletes_while_it_is_sent_again_is_put_there_once_m
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(mine, "_verdict", put_and_deleted)
         send(town, "grid_worker", file_id, data)
+    settled(town)
     other.close()
-    assert deleted == [1, 0]
+    assert deleted[0] == 1
     assert state(town, file_id) == ("verified", None)
     assert town.get("clerk", f"{FILES}/{file_id}").status_code == 200
 
