@@ -84,11 +84,25 @@ def _find_owner(batch: Batch, facts: Facts, file: Item) -> bool:
     case, least = owner_of(batch, facts, writer, owner)
     if case is None:
         return False
+    hang_file(batch, file, case, least)
+    return True
+
+
+def hang_file(batch: Batch, file: Item, case: Item, least: int) -> None:
+    """Hang a file that waits on its case or visit, at least as closed as the entry it shows."""
     link(batch, file.doc, case)
     letter = max(least, file.doc.entry_class or 0)
     file.doc = structs.replace(file.doc, entry_class=letter)
     batch.set(file, {"class": ENTRY_CLASSES[letter]})
-    return True
+
+
+def case_behind(batch: Batch, facts: Facts, owner: str) -> Item | None:
+    """The case that a file is about, whoever sees it: named by itself, or by the entry it shows, which may wait too."""
+    case = case_by_id(batch, facts, owner)
+    doc = facts.docs.get((Collection.entries, content.id_bytes(Collection.entries, owner)))
+    if case is not None or doc is None or doc.gone is not None:
+        return case
+    return case_by_id(batch, facts, str(content.whole(doc, facts.keys)["case_id"]))
 
 
 def owner_of(batch: Batch, facts: Facts, user_pk: int, owner: str) -> tuple[Item | None, int]:

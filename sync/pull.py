@@ -41,6 +41,7 @@ class Caller(Struct, frozen=True):
 
     `late`: the device was stopped, and hands in what it holds (PU13). `kept_for`: another reason for which what it
     sends is put aside unseen, as a sealed bundle may give one (SE5). `told`: the version its app tells (EV1).
+    `words_of`: who wrote what a person at the desk merges in (QU6).
     """
 
     user_pk: int
@@ -53,6 +54,7 @@ class Caller(Struct, frozen=True):
     late: bool = False
     kept_for: str = ""
     told: int | None = None
+    words_of: int | None = None
 
     @property
     def speaks(self) -> int:

@@ -131,6 +131,8 @@ def _waits(batch: Batch, caller: Caller, row: PushRow, values: dict[str, Any], p
 
 def take_effect(batch: Batch, facts: Facts) -> None:
     """What entries that have just found their case bring about: it could not happen while they waited."""
+    for item in [item for item in batch.items.values() if item.doc.pk in batch.linked]:
+        find_cases(batch, facts, [facts.by_pk[pk] for pk in facts.waiting.get(item.doc.id, ())])
     items = {item.doc.pk: item for item in batch.items.values()}
     for pk in batch.linked:
         entry = items[pk]

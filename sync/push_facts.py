@@ -110,10 +110,15 @@ def _cases(tx: Tx, facts: Facts, collection: int, rows: Sequence[PushRow], known
 
 
 def _of_entries(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> list[Doc]:
-    """The cases of the entries among these owners of files."""
+    """The cases of the entries among these owners of files, and those that such entries wait for."""
     entries = facts.learn(tx.documents(Collection.entries, sorted(keys)))
     above = {doc.case_pk for doc in entries if doc.case_pk is not None}
-    return facts.learn(tx.documents_by_pk(sorted(above - facts.by_pk.keys())))
+    found = facts.learn(tx.documents_by_pk(sorted(above - facts.by_pk.keys())))
+    waiting = [
+        content.whole(doc, facts.keys) for doc in entries if doc.own_since is not None and doc.gone is None
+    ]
+    wanted = {content.id_bytes(Collection.cases, str(values["case_id"])) for values in waiting}
+    return found + facts.learn(tx.documents(Collection.cases, sorted(wanted)))
 
 
 def _masters(tx: Tx, facts: Facts, cases: Sequence[Doc]) -> list[Doc]:
@@ -137,6 +142,9 @@ def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRo
     unknown = {key: value for key, value in locations.items() if (Collection.cases, key) not in facts.docs}
     facts.assigned = placing.assign_fixes(facts.config, unknown)
     push_cases.load_waiting(tx, facts, keys)
+    entries = [doc.id for doc in facts.by_pk.values() if doc.collection == Collection.entries]
+    if entries:
+        push_cases.load_waiting(tx, facts, entries)  # files that wait for these
     load_named_by_waiting(tx, facts)
 
 

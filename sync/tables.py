@@ -598,7 +598,7 @@ class Blob(DistrictRow, table=True):
     thumbnail: int = _big(0)  # bytes of the small picture, 0 where there is none
     mime: str = _text()
     state: str = _text("held")
-    stored_at: int = _big()
+    stored_at: int = _big()  # when the bytes came; of bytes that are being deleted, when that began
 
 
 # --- rules and settings ----------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from sync.values import Collection, Doc, Keys
 DAY_MS: Final = 86_400_000
 OPEN_DAYS: Final = 14  # since bytes last came: phones are offline for days
 COMPLETE_DAYS: Final = 30  # for the document to come
+CLAIM_MS: Final = 3_600_000  # for whoever has claimed bytes to delete them
 DEVICE_BYTES_MAX: Final = 200 << 20  # of one device, begun and not yet part of a document
 DEVICE_UPLOADS_MAX: Final = 500
 LENGTH_MAX: Final = max(kind.max_bytes for kind in FILE_KINDS.values())
@@ -85,7 +86,10 @@ class Wanted(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What the check of complete bytes came to: where they are kept, or why they are not (`reason`)."""
+    """What the check of complete bytes came to: where they are kept, or why they are not (`reason`).
+
+    `gone` are the rows of this address whose bytes had been deleted before these were put there.
+    """
 
     reason: str | None = None
     address: str = ""
@@ -94,6 +98,7 @@ class Verdict(Struct, frozen=True):
     thumbnail: int = 0
     mime: str = ""
     seconds: int | None = None
+    gone: frozenset[int] = frozenset()
 
 
 def label_of(upload: str, offset: int) -> bytes:
@@ -104,19 +109,30 @@ def label_of(upload: str, offset: int) -> bytes:
 # --- which document --------------------------------------------------------------------------------------------------
 
 
-def own_document(reader: Reader, keys: Keys, upload: Row) -> tuple[Doc, dict[str, Any]] | None:
-    """FI2: the living document that these bytes are of: written by whoever sends them, and naming no other content.
+def own_documents(
+    reader: Reader, keys: Keys, uploads: Sequence[Row]
+) -> dict[str, tuple[Doc, dict[str, Any]]]:
+    """FI2: by upload the living document that its bytes are of: written by whoever sends them, naming no other content.
 
     What a stopped device sends is believed only where the document itself names the content.
     """
-    found = reader.documents(Collection.files, [bytes(upload["file_id"])])
-    if not found or found[0].gone is not None or found[0].writer != upload["user_pk"]:
-        return None
-    values = content.whole(found[0], keys)
-    named = values.get("sha256")
-    if named is None and upload["late"]:
-        return None
-    return (found[0], values) if named in {None, upload["sha256"]} else None
+    ids = sorted({bytes(row["file_id"]) for row in uploads})
+    docs = {doc.id: doc for doc in reader.documents(Collection.files, ids)} if ids else {}
+    found: dict[str, tuple[Doc, dict[str, Any]]] = {}
+    for row in uploads:
+        doc = docs.get(bytes(row["file_id"]))
+        if doc is None or doc.gone is not None or doc.writer != row["user_pk"]:
+            continue
+        values = content.whole(doc, keys)
+        named = values.get("sha256")
+        if named == row["sha256"] or (named is None and not row["late"]):
+            found[row["id"]] = (doc, values)
+    return found
+
+
+def own_document(reader: Reader, keys: Keys, upload: Row) -> tuple[Doc, dict[str, Any]] | None:
+    """FI2: the document of one upload."""
+    return own_documents(reader, keys, [upload]).get(upload["id"])
 
 
 def find_upload(reader: Reader, upload: str, user_pk: int) -> Row:
@@ -183,8 +199,18 @@ def open_upload(sender: Sender, wanted: Wanted) -> Work[int]:
     return work
 
 
-def advance(upload: str, sender: Sender, start: int, parts: Sequence[tuple[int, str]], end: int) -> Work[Row]:
-    """Note parts that lie in the store, from `start` to `end`; value: the upload as it is then.
+def advance(
+    upload: str,
+    sender: Sender,
+    start: int,
+    parts: Sequence[tuple[int, str]],
+    end: int,
+    *,
+    kept: int | None = None,
+) -> Work[Row]:
+    """Note parts that lie in the store, to `end`; value: the upload as it is then. `start` is how far it was before.
+
+    They come behind the first `kept` of the known parts (None: behind all), in place of what follows there.
 
     Raises ``OffsetDiffers`` where somebody else was faster: what lies in the store is then nobody's.
     """
@@ -194,7 +220,7 @@ def advance(upload: str, sender: Sender, start: int, parts: Sequence[tuple[int, 
         if row["state"] != "open" or row["received"] != start:
             raise OffsetDiffers
         complete = end == row["length"]
-        known = msgspec.json.decode(row["parts"])
+        known = msgspec.json.decode(row["parts"])[:kept]
         days = COMPLETE_DAYS if complete else OPEN_DAYS
         changes = {
             "received": end,
@@ -232,7 +258,9 @@ def _end(tx: Tx, context: Context, rows: Sequence[Row], why: str) -> None:
     batch = new_batch(tx, context)
     for row in rows:
         own = own_document(tx, context.keys, row)
-        others = tx.find("upload", {"file_id": bytes(row["file_id"]), "state": _UNDER_WAY}, limit=1)
+        # Of whom else names this file nothing becomes of the document.
+        where = {"file_id": bytes(row["file_id"]), "user_pk": row["user_pk"], "state": _UNDER_WAY}
+        others = tx.find("upload", where, limit=1)
         if own is not None and not others and own[1].get("state") in {"partial", "stored"}:
             _set_state(batch, own[0], "missing")
     batch.effects += [f"upload:{upload}" for upload in ids]
@@ -243,7 +271,7 @@ def _end(tx: Tx, context: Context, rows: Sequence[Row], why: str) -> None:
 
 
 def end_expired(limit: int = 200) -> Work[int]:
-    """FI5: uploads that nobody has gone on with, and complete ones whose document never came. Value: how many.
+    """FI5: uploads that nobody has gone on with, and complete ones whose document never came. Value: how many were due.
 
     What is complete stays while its document is put aside: a person may still let it in.
     """
@@ -252,15 +280,24 @@ def end_expired(limit: int = 200) -> Work[int]:
         rows = tx.find(
             "upload", {"state": _UNDER_WAY, "expires_at__le": context.wall}, order=["id"], limit=limit
         )
-        names = {content.id_text(Collection.files, bytes(row["file_id"])): row["id"] for row in rows}
-        where = {"collection": int(Collection.files), "doc_id": list(names), "state": "open"}
-        awaited = {names[row["doc_id"]] for row in tx.find("quarantine", where, columns=["doc_id"])}
-        over = [row for row in rows if row["state"] == "open" or row["id"] not in awaited]
+        awaited = _awaited(tx, [row for row in rows if row["state"] == "complete"])
+        over = [row for row in rows if row["id"] not in awaited]
+        if awaited:
+            # Asked again tomorrow, or those that wait would stand before all that are over.
+            tx.update("upload", {"id": sorted(awaited)}, {"expires_at": context.wall + DAY_MS})
         if over:
             _end(tx, context, over, "upload.expired")
-        return len(over)
+        return len(rows)
 
     return work
+
+
+def _awaited(tx: Tx, uploads: Sequence[Row]) -> set[str]:
+    """Those of these uploads whose document was put aside as its sender pushed it, and has not been decided on."""
+    names = {row["id"]: content.id_text(Collection.files, bytes(row["file_id"])) for row in uploads}
+    where = {"collection": int(Collection.files), "doc_id": sorted(set(names.values())), "state": "open"}
+    kept = {(row["doc_id"], row["user_pk"]) for row in tx.find("quarantine", where)}
+    return {row["id"] for row in uploads if (names[row["id"]], row["user_pk"]) in kept}
 
 
 # --- what becomes of it ----------------------------------------------------------------------------------------------
@@ -269,7 +306,8 @@ def end_expired(limit: int = 200) -> Work[int]:
 def settle(upload: str, verdict: Verdict) -> Work[bool]:
     """FI6: the document takes the checked bytes as its own, or the reason why not; value: whether it did.
 
-    Raises ``Conflict`` while bytes under the same address are being deleted: the next look finds them gone.
+    Raises ``Conflict`` while bytes under the same address are being deleted, and where they were after these had been
+    put there, by another process it may be: the next look puts them there again.
     """
 
     def work(tx: Tx, context: Context) -> bool:
@@ -282,10 +320,10 @@ def settle(upload: str, verdict: Verdict) -> Work[bool]:
         if values.get("state") == "verified":
             tx.update("upload", {"id": upload}, done)
             return False
-        if verdict.reason is None and tx.find(
-            "blob", {"address": verdict.address, "state": "deleting"}, limit=1
-        ):
-            raise Conflict
+        if verdict.reason is None:
+            being_deleted = tx.find("blob", {"address": verdict.address, "state": "deleting"}, limit=1)
+            if being_deleted or not gone_from(tx, verdict.address) <= verdict.gone:
+                raise Conflict
         tx.update("upload", {"id": upload}, done)
         batch = new_batch(tx, context)
         if verdict.reason is not None:
@@ -307,6 +345,12 @@ def settle(upload: str, verdict: Verdict) -> Work[bool]:
         return True
 
     return work
+
+
+def gone_from(reader: Reader, address: str) -> frozenset[int]:
+    """Rows whose bytes lay under this address and were deleted; asked before bytes are put there."""
+    rows = reader.find("blob", {"address": address, "state": "deleted"}, columns=["pk"])
+    return frozenset(row["pk"] for row in rows)
 
 
 def held_blob(reader: Reader, doc: Doc) -> Row | None:
@@ -344,16 +388,24 @@ def forget(tx: Tx, docs: Sequence[Doc]) -> None:
 
 
 def claim_dropped(limit: int = 200) -> Work[list[str]]:
-    """FI7: addresses that may be deleted, since nothing holds them; until they are, nothing can take hold of them."""
+    """FI7: addresses that may be deleted, since nothing holds them; until they are, nothing can take hold of them.
 
-    def work(tx: Tx, _: Context) -> list[str]:
-        rows = tx.find("blob", {"state": ["dropped", "deleting"]}, order=["pk"], limit=limit)
+    What another process has claimed is its own to delete, unless it has not for an hour: then it is no more.
+    """
+
+    def work(tx: Tx, context: Context) -> list[str]:
+        waiting = tx.find("blob", {"state": "dropped"}, order=["pk"], limit=limit)
+        left = {"state": "deleting", "stored_at__le": context.wall - CLAIM_MS}
+        rows = [*waiting, *tx.find("blob", left, order=["pk"], limit=limit)]
         addresses = sorted({row["address"] for row in rows})
         held = {row["address"] for row in tx.find("blob", {"address": addresses, "state": "held"})}
         # Another document of the same case has the same picture: it stays.
         tx.update("blob", {"address": sorted(held), "state": ["dropped", "deleting"]}, {"state": "deleted"})
-        free = [address for address in addresses if address not in held]
-        tx.update("blob", {"address": free, "state": "dropped"}, {"state": "deleting"})
+        claimed = {"address": addresses, "state": "deleting", "stored_at__gt": context.wall - CLAIM_MS}
+        others = {row["address"] for row in tx.find("blob", claimed)}
+        free = [address for address in addresses if address not in held | others]
+        claim = {"state": "deleting", "stored_at": context.wall}
+        tx.update("blob", {"address": free, "state": ["dropped", "deleting"]}, claim)
         return free
 
     return work

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from server.console.kept import may_open, payload_of
 from server.console.scope import Sight, find_document
-from sync import content
+from sync import content, files_work
 from sync.administration import new_batch
 from sync.cases.fields import COLLECTIONS
 from sync.cases.kept import (
@@ -127,8 +127,10 @@ def _apply_work(row: Row, payload: Any, caller: Caller) -> Work[Applied]:
         sent: dict[str, Any] = {"newDocumentState": doc}
         if base is not None and row["reason"] != FIELDS_REFUSED:
             sent["assumedMasterState"] = base  # else what its author started from is not known
+        # First: what waited and is found closes its own row.
+        applied = _decide(tx, context, row, caller, "applied")
         _push(tx, context, _author(tx, context, row), row["collection"], sent)
-        return _decide(tx, context, row, caller, "applied")
+        return structs.replace(applied, number=tx.head().seq)
 
     return work
 
@@ -147,19 +149,52 @@ def _merge_work(row: Row, payload: Any, caller: Caller, values: Mapping[str, Any
         if account is not None and account.pk != caller.user_pk:
             doc["author"] = account.id  # who wrote it: another than the session's, so it stands as an issue
         stood = find_document(tx, row["collection"], doc["id"])
+        following: list[Doc] = []
         if name == "entries" and stood is not None:
             # That id is its author's own row, which waits or is not the clerk's to change.
             doc["id"] = context.chance.uuid7(context.now)
             tx.update("waiting", {"entry_pk": stood.pk, "linked": False}, {"linked": True})
+            following = files_work.waiting_for(tx, stood)
+        if name == "files":
+            doc["owner_id"] = files_work.owner_behind(tx, context.keys, str(doc.get("owner_id")))
+            if stood is not None and row["reason"] == "case_missing":
+                return _hang_work(tx, context, row, caller, stood, doc, values)
         sent: dict[str, Any] = {"newDocumentState": doc}
         if stood is not None and name != "entries":
             held = content.whole(stood, context.keys) if stood.gone is None else {}
             # Without a base nobody knows what was there before: the person at the desk has seen what is.
             sent["assumedMasterState"] = {field: held.get(field) for field in doc} if base is None else base
-        _push(tx, context, caller, row["collection"], sent)
+        writes = structs.replace(caller, told=CURRENT, words_of=None if account is None else account.pk)
+        _push(tx, context, writes, row["collection"], sent)
+        if following:
+            files_work.hang(tx, context, caller, following, doc["id"])
         return _decide(tx, context, row, caller, "merged")
 
     return work
+
+
+def _hang_work(
+    tx: Tx,
+    context: Context,
+    row: Row,
+    caller: Caller,
+    stood: Doc,
+    doc: dict[str, Any],
+    values: Mapping[str, Any],
+) -> Applied:
+    """FI11: hang a file that waits where it belongs, and correct it there."""
+    merged = _decide(tx, context, row, caller, "merged")  # first: what is found closes its own row
+    try:
+        files_work.hang(tx, context, caller, [stood], doc["owner_id"])
+    except NotFound:
+        raise StillImpossible from None
+    if values.keys() - {"owner_id"}:
+        [there] = tx.documents_by_pk([stood.pk])
+        held = content.whole(there, context.keys)
+        sent = {**{name: held[name] for name in ("id", "owner_id", "kind")}, **values, "w": doc["w"]}
+        desk = structs.replace(caller, told=CURRENT)
+        _push(tx, context, desk, row["collection"], {"newDocumentState": sent, "assumedMasterState": held})
+    return structs.replace(merged, number=tx.head().seq)
 
 
 def _kept(

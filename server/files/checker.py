@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from server.files.verdicts import Checked, Refused
+from server.files.verdicts import Checked, Refused, Unjudged
 
 MEMORY_MAX: Final = (
     1 << 30
@@ -26,20 +26,28 @@ _PAPERS: Final = frozenset({"scan", "signature", "roster", "document"})
 
 
 def check_apart(kind: str, data: bytes) -> Checked:
-    """The verdict on `data` from a process of its own; blocking. Raises ``Refused``.
+    """The verdict on `data` from a process of its own; blocking. Raises ``Refused``; ``Unjudged`` for no verdict.
 
-    A process that dies, or takes too long, is a verdict too: the bytes made it do so.
+    A process that dies, or takes too long, says nothing of the bytes: whoever restarts a service ends all its
+    processes, and a machine without memory ends the largest.
     """
     command = [sys.executable, "-I", "-c", _START, str(_ROOT), kind]
     try:
         done = subprocess.run(  # noqa: S603  # ourselves, with a kind from the catalogue
-            command, input=data, capture_output=True, timeout=_PATIENCE, check=False, env={}, cwd="/"
+            command,
+            input=data,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+            env={},
+            cwd="/",
+            start_new_session=True,  # what is typed at the terminal of the server is not for it
         )
     except subprocess.TimeoutExpired as error:
-        raise Refused("not_checked") from error
-    if done.returncode != 0:
-        raise Refused("not_checked")
+        raise Unjudged from error
     size = int.from_bytes(done.stdout[:4], "big")
+    if done.returncode != 0 or not size:
+        raise Unjudged
     head: dict[str, Any] = json.loads(done.stdout[4 : 4 + size])
     if "reason" in head:
         raise Refused(head["reason"])

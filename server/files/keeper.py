@@ -6,6 +6,7 @@ is to be done stands in the database; whoever is told to look finds it there, af
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -13,12 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from server.clocks import wall_ms
+from server.clocks import monotonic_ms, wall_ms
 from server.districts import District
 from server.errors import place_of
 from server.files.checker import check_apart
 from server.files.store import BlobStore, BytesLost, blob_name, part_name, thumbnail_name
-from server.files.verdicts import Checked, Refused
+from server.files.verdicts import Checked, Refused, Unjudged
 from sync import content, uploads
 from sync.cases.catalogue import FILE_KINDS
 from sync.errors import Conflict, KeyLost, StoreUnavailable
@@ -31,6 +32,8 @@ _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
 ORPHAN_DAYS: Final = 30  # a restored database may not know yet what lies in the store
 _PAGE: Final = 200
+TRIES: Final = 3  # to come to a verdict
+TRY_AGAIN_MS: Final = 60_000  # after a try without one: what ended it may be over then
 NAMES_OF: Final = ("blobs", "thumbs")  # folders of what is kept
 
 
@@ -42,19 +45,33 @@ class FileKeeper:
         self.busy: set[str] = set()
         self._check = check
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._tried: dict[str, tuple[int, int]] = {}  # by upload: tries without a verdict, when the last was
+        self._closing = threading.Event()
+        self._behind: dict[str, Future[None]] = {}  # by district, the look that has not begun yet
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Finish what is in hand."""
+        """Finish the upload in hand; the others are found by the next server."""
+        self._closing.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def look(self, district: District) -> Future[None]:
-        """Look soon for complete uploads whose document is here."""
-        return self._pool.submit(self._look, district)
+        """Look soon for complete uploads whose document is here: one look goes on, one more may stand behind it."""
+        with self._lock:
+            if district.code not in self._behind:
+                self._behind[district.code] = self._pool.submit(self._look, district)
+            return self._behind[district.code]
 
     def _look(self, district: District) -> None:
+        with self._lock:
+            self._behind.pop(district.code, None)
         after = ""
         while rows := district.read_blocking(partial(_complete, after=after)):
-            for row in rows:
+            # Most may wait for documents that never come: those are asked for together.
+            found = district.read_blocking(partial(uploads.own_documents, keys=district.keys, uploads=rows))
+            for row in [row for row in rows if row["id"] in found]:
+                if self._closing.is_set():
+                    return
                 try:
                     self._finish(district, row)
                 except (StoreUnavailable, Conflict):
@@ -64,6 +81,10 @@ class FileKeeper:
             after = rows[-1]["id"]
 
     def _finish(self, district: District, row: Row) -> None:
+        tries, last = self._tried.get(row["id"], (0, 0))
+        if tries and monotonic_ms() < last + TRY_AGAIN_MS:
+            return
+
         def question(reader: Reader) -> tuple[Doc, dict[str, Any]] | None:
             return uploads.own_document(reader, district.keys, row)
 
@@ -76,7 +97,17 @@ class FileKeeper:
             end = uploads.end_upload(row["id"], row["user_pk"], why="upload.lost")
             district.writer.submit_blocking(end)
             return
-        verdict = self._verdict(district, own[0], str(own[1].get("kind")), row, data)
+        try:
+            verdict = self._verdict(district, own[0], str(own[1].get("kind")), row, data)
+        except Unjudged:
+            _log.warning(
+                "the check of a file ended without a verdict", extra={"fields": {"tries": tries + 1}}
+            )
+            if tries + 1 < TRIES:
+                self._tried[row["id"]] = (tries + 1, monotonic_ms())
+                return
+            verdict = Verdict(reason="not_checked")
+        self._tried.pop(row["id"], None)
         if district.writer.submit_blocking(uploads.settle(row["id"], verdict), actor="files"):
             self.store.delete(part_names(district.code, row))
 
@@ -88,6 +119,7 @@ class FileKeeper:
         except Refused as refused:
             return Verdict(reason=refused.reason)
         address = address_of(district, doc, checked.content)
+        gone = district.read_blocking(partial(uploads.gone_from, address=address))
         for name, body in (
             (blob_name(district.code, address), checked.content),
             (thumbnail_name(district.code, address), checked.thumbnail),
@@ -104,6 +136,7 @@ class FileKeeper:
             thumbnail=len(checked.thumbnail),
             mime=checked.mime,
             seconds=checked.seconds,
+            gone=gone,
         )
 
     # --- what lies there and should not ------------------------------------------------------------------------------

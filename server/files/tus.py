@@ -6,12 +6,12 @@ came of it; one with a checksum is taken wholly or not at all.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from email.utils import formatdate
 from typing import ClassVar, Final
 
@@ -20,11 +20,11 @@ from litestar.exceptions import HTTPException
 from msgspec import Struct
 
 from server.districts import District
-from server.files.keeper import FileKeeper, assembled
-from server.files.store import part_name
+from server.files.keeper import FileKeeper, assembled, part_names
+from server.files.store import BytesLost, part_name
 from sync import content, uploads
 from sync.cases.catalogue import FILE_KINDS
-from sync.errors import BadRequest, SyncError
+from sync.errors import BadRequest, StoreUnavailable, SyncError
 from sync.store import Row
 from sync.uploads import Sender
 
@@ -37,7 +37,7 @@ _IDLE: Final = 30  # seconds without a byte until a body counts as broken off
 _METADATA_MAX: Final = 4096
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_WHOLE: Final = re.compile(r"\d{1,15}")
+_WHOLE: Final = re.compile(r"[0-9]{1,15}")
 
 
 class VersionDiffers(SyncError):
@@ -109,7 +109,8 @@ def read_metadata(told: str | None) -> Metadata:
 
     Raises ``BadRequest``.
     """
-    if not told or len(told) > _METADATA_MAX:
+    # tus has keys and Base64 in ASCII; what is told is told back, and must not spoil that answer.
+    if not told or len(told) > _METADATA_MAX or not told.isascii() or not told.isprintable():
         raise BadRequest("Upload-Metadata 须含 file_id 与 sha256。")
     values: dict[str, str] = {}
     for pair in told.split(","):
@@ -118,7 +119,7 @@ def read_metadata(told: str | None) -> Metadata:
             raise BadRequest("Upload-Metadata 的键为空或重复。")
         try:
             values[name] = base64.b64decode(encoded.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no Base64, or no UTF-8 in it
             raise BadRequest("Upload-Metadata 的值应为 Base64。") from None
     file_id, digest, kind = values.get("file_id", ""), values.get("sha256", ""), values.get("kind")
     if _UUID.fullmatch(file_id) is None or _HEX.fullmatch(digest) is None:
@@ -135,7 +136,7 @@ def read_checksum(told: str | None) -> bytes | None:
     name, _, encoded = told.partition(" ")
     try:
         digest = base64.b64decode(encoded.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # of what is not ASCII the decoder says so by itself
         digest = b""
     if name.lower() != "sha256" or len(digest) != hashlib.sha256().digest_size:
         raise BadRequest("Upload-Checksum 应为 sha256 与其 Base64 值。")
@@ -171,36 +172,62 @@ class _Taking:
 
     def __init__(self, keeper: FileKeeper, district: District, sender: Sender, row: Row) -> None:
         self.keeper, self.district, self.sender, self.row = keeper, district, sender, row
+        self.known: list[tuple[int, str]] = msgspec.json.decode(row["parts"])  # less what was taken up again
         self.put: list[tuple[int, str]] = []
         self.end: int = row["received"]
 
     async def keep(self, piece: bytes) -> None:
         """Put a part into the store; the upload does not know of it yet."""
-        upload, offset, token = self.row["id"], self.end, secrets.token_hex(4)
-        district = self.district
+        upload, token = self.row["id"], secrets.token_hex(4)
+        district, end = self.district, self.end + len(piece)
 
-        def put() -> None:
-            label = uploads.label_of(upload, offset)
-            sealed = content.seal(district.keys, district.chance, self.row["dek"], piece, label)
-            self.keeper.store.put(part_name(district.code, upload, offset, token), sealed)
+        def put() -> int:
+            begin, joined = self._joined(piece)
+            label = uploads.label_of(upload, begin)
+            sealed = content.seal(district.keys, district.chance, self.row["dek"], joined, label)
+            self.keeper.store.put(part_name(district.code, upload, begin, token), sealed)
+            return begin
 
-        await asyncio.to_thread(put)
-        self.put.append((offset, token))
-        self.end += len(piece)
+        self.put.append((await asyncio.to_thread(put), token))
+        self.end = end
+
+    def _joined(self, piece: bytes) -> tuple[int, bytes]:
+        """Where a part begins and what it holds: small ones before it that are not much larger are taken into it.
+
+        So each small part is twice as large as the next, and an upload has few of them, however small the pieces are
+        that a line lets through; and no byte is written anew more than a few dozen times.
+        """
+        begin, joined = self.end, piece
+        if self.put or begin + len(piece) == self.row["length"]:
+            return begin, joined  # the end of an upload may be small
+        while self.known and begin - self.known[-1][0] < min(PART, 2 * len(joined)):
+            before, token = self.known[-1]
+            try:
+                sealed = self.keeper.store.get(part_name(self.district.code, self.row["id"], before, token))
+            except BytesLost:
+                break  # told when the whole is looked at
+            label = uploads.label_of(self.row["id"], before)
+            joined = content.unseal(self.district.keys, self.row["dek"], sealed, label) + joined
+            begin = before
+            self.known.pop()
+        return begin, joined
 
     async def note(self) -> None:
         """Tell the upload of what was put; FI4: the last part only if the whole is what was promised."""
         if not self.put:
             return
-        start = self.row["received"]
+        start, kept = self.row["received"], len(self.known)
         if self.end == self.row["length"]:
             await self._check_whole()
-        work = uploads.advance(self.row["id"], self.sender, start, self.put, self.end)
+        work = uploads.advance(self.row["id"], self.sender, start, self.put, self.end, kept=kept)
+        former = part_names(self.district.code, self.row)[kept:]
         self.row = await self.district.writer.submit(work, actor="files")
-        self.put = []
+        self.known, self.put = msgspec.json.decode(self.row["parts"]), []
+        with suppress(StoreUnavailable):  # what is left there goes with the upload's other leavings
+            await asyncio.to_thread(self.keeper.store.delete, former)
 
     async def _check_whole(self) -> None:
-        parts = [*msgspec.json.decode(self.row["parts"]), *self.put]
+        parts = [*self.known, *self.put]
         row = self.row | {"parts": msgspec.json.encode(parts).decode()}
         data = await asyncio.to_thread(assembled, self.keeper.store, self.district, row)
         if not hmac.compare_digest(hashlib.sha256(data).hexdigest(), self.row["sha256"]):
@@ -211,7 +238,8 @@ class _Taking:
     async def drop(self) -> None:
         """Forget what was put since the upload was last told."""
         names = [part_name(self.district.code, self.row["id"], offset, token) for offset, token in self.put]
-        self.put, self.end = [], self.row["received"]
+        self.known, self.put = msgspec.json.decode(self.row["parts"]), []
+        self.end = self.row["received"]
         await asyncio.to_thread(self.keeper.store.delete, names)
 
 

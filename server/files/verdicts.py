@@ -11,6 +11,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+class Unjudged(Exception):
+    """The check ended before it came to a verdict: somebody ended it, or the machine had too much to do."""
+
+
 class Checked(NamedTuple):
     """What is kept: its type, the bytes, a small picture if it is one, and how long it is if it can be heard."""
 

@@ -1,4 +1,4 @@
-"""The bytes of files: uploads by tus 1.0.0, and reading what was checked. The rules are FI1–FI9 of the protocol.
+"""The bytes of files: uploads by tus 1.0.0, and reading what was checked. The rules are FI1–FI11 of the protocol.
 
 Whoever may write the bytes of a file need not be allowed to read them, and the other way round: the one is decided by
 who wrote its document, the other by who sees that now.

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
-from typing import TYPE_CHECKING
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 from PIL import Image
 
 from server.commands import run_command
+from server.files import keeper as keeping
 from server.files.store import BlobStore
+from server.files.verdicts import Checked, Unjudged
+from sync import uploads
 from sync.erasing import erase_work
 from sync.values import Collection
 from tests import files
 from tests.http.town import CODE, Town, new_id, next_w
 from tests.http.tus import (
+    BODY,
     FILES,
     create,
     document,
@@ -27,11 +35,14 @@ from tests.http.tus import (
     send,
     settled,
     state,
+    stopped,
     verified,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from sync.commit import Context
 
@@ -140,6 +151,53 @@ def test_what_expired_goes_and_what_a_document_holds_stays_however_old(town: Tow
     assert town.get("clerk", f"{FILES}/{held}").status_code == 200
 
 
+def test_what_waits_for_the_centre_stands_before_nothing_that_has_expired(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI5: one of two that waited was let go; and as many as are looked at once kept all others for ever."""
+    data, awaited, lost = files.picture(), new_id(), stopped(town)
+    for _ in range(2):
+        where = create(town, "", awaited, data, lost).headers["location"]
+        town.client.patch(where, headers={**BODY, "Upload-Offset": "0", **lost}, content=data)
+    doc = {"id": awaited, "owner_id": town.capture(), "kind": "photo", "w": next_w()}
+    town.client.post("/sync/v1/files/push", headers=lost, json=[{"newDocumentState": doc}])
+    send(town, "clerk", awaited, data)  # of somebody else: nobody waits for it
+    send(town, "grid_worker", new_id(), data)
+    later = town.district.context().wall + 31 * DAY
+    make = town.district.context
+    monkeypatch.setattr(
+        town.district.writer, "_make_context", lambda actor: structs.replace(make(actor), wall=later)
+    )
+    while town.district.writer.submit_blocking(uploads.end_expired(limit=2)):
+        pass
+    assert sorted(row["state"] for row in rows(town, "upload")) == ["complete", "complete", "ended", "ended"]
+
+
+def test_what_waits_for_its_document_is_asked_for_together(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each push of files asked once for each upload that waited, and as often as there were pushes."""
+    data, keeper, asked = b"%PDF-1.4 x %%EOF", town.runtime.files, []
+    for _ in range(5):
+        send(town, "grid_worker", new_id(), data)
+    ask = uploads.own_documents
+
+    def counted(*args: Any, **named: Any) -> Any:
+        asked.append(named)
+        return ask(*args, **named)
+
+    monkeypatch.setattr(uploads, "own_documents", counted)
+    settled(town)
+    assert len(asked) == 1
+    at_work = threading.Event()
+    keeper._pool.submit(at_work.wait)  # another look goes on
+    for _ in range(5):
+        town.push("grid_worker", "files")
+    at_work.set()
+    settled(town)
+    assert 2 <= len(asked) <= 3
+
+
 def test_a_crash_between_the_store_and_the_database_costs_nothing(town: Town) -> None:
     """The keeper died after the bytes were put away: the next look does it all again."""
     case, data = town.capture(), files.picture()
@@ -153,6 +211,80 @@ def test_a_crash_between_the_store_and_the_database_costs_nothing(town: Town) ->
     keeper._check = broken
     settled(town)
     assert state(town, file_id) == ("verified", None)
+
+
+def ends_each_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a restart does to every process of the service: the check is ended as soon as it has begun."""
+    begin = subprocess.Popen
+
+    def begun_and_ended(command: Any, *args: Any, **more: Any) -> Any:
+        process = begin(command, *args, **more)
+        os.kill(process.pid, signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", begun_and_ended)
+
+
+def test_a_restart_in_the_middle_of_a_check_costs_the_photo_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI6: it was refused for ever, and its bytes deleted."""
+    monkeypatch.setattr(keeping, "TRY_AGAIN_MS", 0)
+    case, data = town.capture(), files.picture()
+    file_id = document(town, "grid_worker", case, data)
+    with monkeypatch.context() as restart:
+        ends_each_check(restart)
+        send(town, "grid_worker", file_id, data)
+        assert state(town, file_id) == ("stored", None)
+    settled(town)
+    assert state(town, file_id) == ("verified", None)
+    assert town.get("clerk", f"{FILES}/{file_id}").status_code == 200
+
+
+def test_a_photo_whose_check_never_comes_to_an_end_is_refused_after_three_tries(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI6: else it would be checked for ever, and its phone would never hear of it."""
+    file_id, tried = document(town, "grid_worker", town.capture(), files.picture()), []
+
+    def ends(_: str, data: bytes) -> Checked:
+        tried.append(data)
+        raise Unjudged
+
+    monkeypatch.setattr(town.runtime.files, "_check", ends)
+    send(town, "grid_worker", file_id, files.picture())
+    settled(town)
+    assert len(tried) == 1  # whatever ended it has a minute to be over
+    monkeypatch.setattr(keeping, "TRY_AGAIN_MS", 0)
+    settled(town)
+    assert (len(tried), state(town, file_id)) == (2, ("stored", None))
+    settled(town)
+    assert (len(tried), state(town, file_id)) == (3, ("refused", "not_checked"))
+    assert on_disk(town) == {}
+    settled(town)
+    assert len(tried) == 3
+
+
+def test_a_server_that_closes_leaves_the_other_photos_to_the_next(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, keeper = town.capture(), town.runtime.files
+    pictures = [files.picture(shade=shade) for shade in (1, 2)]
+    names = [document(town, "grid_worker", case, data) for data in pictures]
+    with monkeypatch.context() as later:
+        later.setattr(keeper, "look", lambda _: None)
+        for name, data in zip(names, pictures, strict=True):
+            where = create(town, "grid_worker", name, data).headers["location"]
+            patch(town, "grid_worker", where, 0, data)
+    check = keeper._check
+
+    def closes(kind: str, data: bytes) -> Checked:
+        keeper._closing.set()
+        return check(kind, data)
+
+    monkeypatch.setattr(keeper, "_check", closes)
+    settled(town)
+    assert sorted(state(town, name)[0] for name in names) == ["stored", "verified"]
 
 
 def test_a_case_says_which_of_its_files_are_not_here(town: Town) -> None:
@@ -189,6 +321,33 @@ def test_a_lost_file_is_named_by_verify_and_asked_for_again(town: Town) -> None:
     assert (state(town, file_id)[0], state(town, other)[0]) == ("missing", "verified")
     send(town, "grid_worker", file_id, files.picture())
     assert state(town, file_id) == ("verified", None)
+
+
+def test_what_another_process_deletes_while_it_is_sent_again_is_put_there_once_more(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FI7, FI9: it was `verified` without its bytes, and its phone let its copy go."""
+    data = files.picture()
+    file_id = verified(town, town.capture(), data=data)
+    [row] = rows(town, "blob")
+    town.submit(uploads.ask_again([row["doc_pk"]]))
+    assert state(town, file_id) == ("missing", None)
+    mine, other = town.runtime.files, keeping.FileKeeper(town.runtime.settings.files)
+    put, deleted = mine._verdict, []
+
+    def put_and_deleted(*of: Any) -> uploads.Verdict:
+        verdict = put(*of)
+        deleted.append(other.delete_dropped(town.district))
+        return verdict
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(mine, "_verdict", put_and_deleted)
+        send(town, "grid_worker", file_id, data)
+    settled(town)
+    other.close()
+    assert deleted[0] == 1
+    assert state(town, file_id) == ("verified", None)
+    assert town.get("clerk", f"{FILES}/{file_id}").status_code == 200
 
 
 def test_an_empty_folder_is_no_reason_to_ask_for_everything(town: Town) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import random
+from itertools import pairwise
 
 import pytest
 from PIL import Image
 
+from server.files import tus
 from sync import uploads
 from tests import files
 from tests.http.town import CELLS, PASSWORD, Town, new_id
@@ -128,6 +132,61 @@ def test_a_network_that_lets_only_post_through_loses_nothing(town: Town) -> None
     assert town.client.post(where, headers=headers | {"X-HTTP-Method-Override": "GET"}).status_code == 400
     settled(town)
     assert state(town, file_id) == ("verified", None)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 100, list(range(40, 0, -1))], ids=["one byte", "less each time"])
+def test_a_line_that_lets_little_through_at_a_time_leaves_few_parts(town: Town, sizes: list[int]) -> None:
+    """FI4: each piece was an object of its own, and a word more of the upload's row."""
+    data = b"%PDF-1.4 " + b"x" * sum(sizes) + b"%%EOF"
+    file_id = document(town, "grid_worker", town.capture(), data, "scan")
+    where = create(town, "grid_worker", file_id, data).headers["location"]
+    at = 0
+    for size in sizes:
+        assert patch(town, "grid_worker", where, at, data[at : at + size]).status_code == 204
+        at += size
+        [row] = rows(town, "upload")
+        assert len(on_disk(town)) == len(json.loads(row["parts"])) <= 10
+    assert patch(town, "grid_worker", where, at, data[at:]).status_code == 204
+    settled(town)
+    assert town.get("clerk", f"{FILES}/{file_id}").content == data
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_however_a_file_is_cut_it_is_the_same_in_few_parts(
+    town: Town, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """FI4: pieces large and small, some with a checksum that is right or wrong."""
+    print(f"seed {seed}")
+    chance, whole = random.Random(seed), 500
+    monkeypatch.setattr(tus, "PART", whole)
+    data = b"%PDF-1.4 " + chance.randbytes(12_000) + b"%%EOF"
+    file_id = document(town, "grid_worker", town.capture(), data, "scan")
+    where = create(town, "grid_worker", file_id, data).headers["location"]
+    at = 0
+    while at < len(data):
+        piece = data[at : at + int(chance.paretovariate(0.5))]
+        headers = {"Upload-Checksum": checksum(piece)} if chance.random() < 0.5 else {}
+        if chance.random() < 0.2:
+            wrong = patch(town, "grid_worker", where, at, piece, **{"Upload-Checksum": checksum(b"other")})
+            assert wrong.status_code == 460
+        at += len(piece)
+        assert patch(town, "grid_worker", where, at - len(piece), piece, **headers).status_code == 204
+        [row] = rows(town, "upload")
+        begins = [begin for begin, _ in json.loads(row["parts"])]
+        sizes = [after - begin for begin, after in pairwise([*begins, at])]
+        small = [size for size in sizes[:-1] if size < whole]
+        assert len(small) <= 9, sizes
+    settled(town)
+    assert town.get("clerk", f"{FILES}/{file_id}").content == data
+
+
+def test_a_part_that_was_lost_is_told_at_the_end(town: Town) -> None:
+    data = files.picture()
+    where = create(town, "grid_worker", new_id(), data).headers["location"]
+    patch(town, "grid_worker", where, 0, data[:10])
+    [name] = on_disk(town)
+    town.runtime.files.store.delete([name])
+    assert patch(town, "grid_worker", where, 10, data[10:20]).status_code == 204
 
 
 def test_a_wrong_offset_is_told_and_changes_nothing(town: Town) -> None:
@@ -297,6 +356,17 @@ def test_nobody_finishes_or_sees_the_upload_of_somebody_else(town: Town) -> None
     patch(town, "grid_worker", where, 50, data[50:])
     settled(town)
     assert state(town, file_id) == ("verified", None)
+
+
+def test_what_somebody_else_sends_for_a_file_says_nothing_of_it(town: Town) -> None:
+    """FI2: it was still `partial` when its own bytes had been let go, as long as the other upload was open."""
+    case, data = town.capture(), files.picture()
+    file_id = document(town, "grid_worker", case, data)
+    where = create(town, "grid_worker", file_id, data).headers["location"]
+    patch(town, "grid_worker", where, 0, data[:10])
+    assert create(town, "clerk", file_id, b"zz").status_code == 201
+    ended = town.client.delete(where, headers={**TUS, **town.bearer("grid_worker")})
+    assert (ended.status_code, state(town, file_id)) == (204, ("missing", None))
 
 
 def test_an_upload_answers_alike_whether_somebody_else_s_file_is_there_or_not(town: Town) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sync import content
 from sync.values import Collection
 from tests import files
-from tests.http.town import new_id, next_w
+from tests.http.town import PASSWORD, new_id, next_w
 
 if TYPE_CHECKING:
     from tests.http.town import Town
@@ -25,6 +25,14 @@ def encoded(**values: str) -> str:
 
 def checksum(data: bytes) -> str:
     return "sha256 " + base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def stopped(town: Town, user: str = "grid_worker", device: str = "lost") -> dict[str, str]:
+    """What a phone of this person says of itself that has been stopped since."""
+    body = {"username": user, "password": PASSWORD, "device": {"id": device}}
+    token = town.client.post("/api/v1/sessions", json=body).json()["access_token"]
+    assert town.post(user, f"/api/v1/devices/{device}/revoke").status_code == 204
+    return {"Authorization": f"Bearer {token}"}
 
 
 def create(

@@ -56,6 +56,7 @@ class Served:
         self.code, self.keys, self.chance = DISTRICT, district.keys, district.chance
         self.district, self.writer = district, self
         self.dies = False
+        self.meanwhile: Callable[[], None] | None = None  # what another process does before the next commit
 
     def read_blocking(self, question: Callable[[Any], Any]) -> Any:
         with self.district.store.read() as reader:
@@ -65,6 +66,9 @@ class Served:
         if self.dies and actor == "files":
             self.dies = False
             raise RuntimeError("the process dies between the store and the database")
+        if self.meanwhile is not None and actor == "files":
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         return self.district.commit(work)
 
 
@@ -102,7 +106,7 @@ class History:
     def step(self) -> None:
         does = self.chance.choice(
             [self.capture, self.picture, self.picture, self.picture, self.upload, self.upload, self.look, self.look,
-             self.forget, self.forget_case, self.time, self.sweep, self.claim, self.delete, self.die]
+             self.forget, self.forget_case, self.time, self.sweep, self.claim, self.delete, self.die, self.race]
         )  # fmt: skip
         does()
         self.check()
@@ -170,7 +174,19 @@ class History:
         except NotFound:
             return
 
+    def race(self) -> None:
+        """Another process claims and deletes between what a look puts into the store and what it commits."""
+
+        def meanwhile() -> None:
+            self.claim()
+            self.delete()
+
+        self.served.meanwhile = meanwhile
+        self.look()
+        self.served.meanwhile = None
+
     def time(self) -> None:
+        self.delete()  # nobody takes a day over it
         self.district.now += self.chance.choice([1, 10, 40]) * DAY
 
     def sweep(self) -> None:
@@ -256,7 +272,12 @@ def edited(function: Any, old: str, new: str) -> Any:
 
 
 BUGS = {
-    "what another document holds is deleted too": (uploads, "claim_dropped", "if address not in held", ""),
+    "what another document holds is deleted too": (
+        uploads,
+        "claim_dropped",
+        "not in held | others",
+        "not in others",
+    ),
     "what is held counts as unknown": (
         keeping,
         "known_addresses",
@@ -264,6 +285,12 @@ BUGS = {
         '["dropped"]',
     ),
     "what is erased is not let go": (uploads, "forget", '{"state": "dropped"}', '{"state": "held"}'),
+    "what was deleted since it was put is taken hold of": (
+        uploads,
+        "settle",
+        "or not gone_from(tx, verdict.address) <= verdict.gone",
+        "",
+    ),
     "what expired is never ended": (uploads, "end_expired", "expires_at__le", "expires_at__gt"),
 }
 
@@ -306,5 +333,28 @@ def test_what_is_being_deleted_is_not_taken_hold_of(
                 slow_collector(history)
         else:
             slow_collector(history)
+    finally:
+        history.close()
+
+
+def test_what_one_process_has_claimed_another_leaves_to_it_for_an_hour(
+    tmp_path: Path, template: Path
+) -> None:
+    """FI7: else the slower of the two would delete what has been put there anew since."""
+    history = History(tmp_path / "h", template, 1)
+    try:
+        history.capture()
+        history._erase(Collection.files, history.photo(CONTENTS[0]))
+        history.claim()
+        [[address]] = history.claimed
+        assert history.district.commit(uploads.claim_dropped()) == []
+        # Another document of the case had the same picture, and is forgotten too: still the first one's to delete.
+        row = history.district.rows("blob")[0]
+        again = row | {"pk": row["pk"] + 1, "state": "dropped"}
+        history.district.store.write(lambda tx: tx.insert("blob", [again]))
+        assert history.district.commit(uploads.claim_dropped()) == []
+        history.district.now += 3_600_000
+        assert history.district.commit(uploads.claim_dropped()) == [address]
+        history.end()
     finally:
         history.close()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from server.files import checker, images
 from server.files.checker import check_apart
-from server.files.verdicts import Refused
+from server.files.verdicts import Refused, Unjudged
 from sync.cases.catalogue import TABLES
 from tests import files
 
@@ -218,25 +218,39 @@ def planted(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     )
 
 
+def test_a_picture_that_takes_more_memory_than_there_is_for_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planted(monkeypatch, "return bytearray(2 << 30)")
+    assert reason(files.picture()) == "not_checked"
+
+
 @pytest.mark.parametrize(
     "code",
     [
-        "return bytearray(2 << 30)",
         "import os; os.kill(os.getpid(), 9)",
+        "import os; os.kill(os.getpid(), 15)",
         "import ctypes; ctypes.string_at(0)",
         "open('/dev/shm/left', 'w').write('x' * 10000); raise SystemExit(0)",
+        "raise SystemExit(0)",
+        "import a_package_that_is_being_replaced",
+        "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n    while True: pass",
     ],
 )
-def test_whatever_happens_there_is_a_verdict_here(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+def test_a_process_that_ends_without_a_verdict_says_nothing_of_the_picture(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """FI6: a restart of the service ends it too, and then it is no fault of the picture's."""
     planted(monkeypatch, code)
-    assert reason(files.picture()) == "not_checked"
+    with pytest.raises(Unjudged):
+        check_apart("photo", files.picture())
 
 
-def test_what_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_typed_at_the_server_s_terminal_does_not_end_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
     planted(
-        monkeypatch, "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n    while True: pass"
+        monkeypatch, "import os; raise c.Refused('shape' if os.getsid(0) == os.getpid() else 'not_checked')"
     )
-    assert reason(files.picture()) == "not_checked"
+    assert reason(files.picture()) == "shape"
 
 
 def test_the_process_knows_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
