@@ -6,6 +6,7 @@ from typing import Any
 from sync import casework, content
 from sync.batch import Batch, Item, Met
 from sync.captured import timed
+from sync.cases.catalogue import CATEGORIES, highest
 from sync.cases.kept import FIELDS_REFUSED, told_author
 from sync.cases.lifecycle import kind_may_change
 from sync.cases.merge_rules import Conflict, empty, not_taken_out
@@ -133,13 +134,19 @@ def _about(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Item | 
     if doc is not None and doc.collection in CHILDREN:
         doc = facts.by_pk.get(doc.case_pk or 0)
     if doc is None and collection in CHILDREN:
-        named = row.doc.get("case_id" if collection == Collection.entries else "owner_id")
-        try:
-            key = content.id_bytes(Collection.cases, named) if isinstance(named, str) else b""
-        except ValueError:
-            key = b""
-        doc = facts.docs.get((Collection.cases, key))
+        doc = _case_named(facts, row.doc.get("case_id" if collection == Collection.entries else "owner_id"))
     return batch.take(doc) if doc is not None and _is_living_case(doc) else None
+
+
+def _case_named(facts: Facts, named: object) -> Doc | None:
+    """The case of this id, or that of the entry whose id it is."""
+    try:
+        key = content.id_bytes(Collection.cases, named) if isinstance(named, str) else b""
+    except ValueError:
+        return None
+    entry = facts.docs.get((Collection.entries, key))
+    above = facts.by_pk.get(entry.case_pk or 0) if entry is not None else None
+    return facts.docs.get((Collection.cases, key), above)
 
 
 def _is_living_case(doc: Doc) -> bool:
@@ -214,9 +221,11 @@ def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str)
         "device": caller.device_id,
         "issues": [_issue("*", "unusable", reason)],
     }
-    protection = row.doc.get("protection")
-    if isinstance(protection, str) and protection in CLASSES:
-        values["protection"] = protection  # what cannot be read is no less to be protected
+    # What cannot be read is no less to be protected: by what it says of itself, and by what it is about.
+    protection, category = row.doc.get("protection"), row.doc.get("category")
+    about = CATEGORIES.get(category) if isinstance(category, str) else None
+    told = protection if isinstance(protection, str) else None
+    values["protection"] = highest(CLASSES, told, about.protection if about is not None else None)
     if row.w is not None:
         values["w"] = row.w
     item = casework.open_case(

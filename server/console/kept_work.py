@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from server.console.kept import may_open, payload_of
+from server.console.kept_sight import about, may_open, payload_of
 from server.console.scope import Sight, find_document
 from sync import content
 from sync.administration import new_batch
@@ -87,7 +87,7 @@ def find_item(sight: Sight, identity: str) -> tuple[Row, Any]:
     """An item with its payload; ``NotFound`` alike for one that is not there and one that is not the caller's."""
     rows = sight.reader.find("quarantine", {"id": identity}, limit=1) if len(identity) <= 64 else []
     payload = payload_of(sight, rows[0]) if rows else None
-    if not rows or not may_open(sight, rows[0], payload):
+    if not rows or not may_open(sight, rows[0], about(sight.reader, rows[0], payload)):
         raise NotFound
     if rows[0]["state"] != "open":
         raise AlreadyDecided
