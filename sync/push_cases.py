@@ -108,13 +108,20 @@ def aside(
         return
     name = content.NAMES[collection]
     args = {"collection": name, "reason": reason, "quarantine": kept, "text": told_author(name, reason)}
-    if case is not None and caller.user_pk in denied(batch, facts, case):
-        # Who is recused learns that something was kept, and nothing of the case.
-        batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args)
-        return
-    if doc_id:
+    if collection == Collection.cases:
+        knows = case is not None and caller.user_pk not in denied(batch, facts, case)
+        named = knows or case is None
+    else:
+        # VI7: by what he is told of his own row nobody finds out whether a guessed case is real, or kept from him.
+        knows = case is not None and _sees(batch, facts, caller, case)
+        named = True
+    if doc_id and named:
         args["id"] = doc_id
-    batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case)
+    batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case if knows else None)
+
+
+def _sees(batch: Batch, facts: Facts, caller: Caller, case: Item) -> bool:
+    return facts.level(caller.user_pk, case.doc, batch.opened, batch.closed) != Level.none
 
 
 def is_new_and_sound(batch: Batch, facts: Facts, caller: Caller, row: PushRow, collection: int) -> bool:
