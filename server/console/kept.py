@@ -21,7 +21,7 @@ FEW: Final = 5  # whoever may not open what he counts is told no figure below th
 
 
 class Wanted(Struct, frozen=True):
-    """What the list is narrowed to; None does not narrow. What names a case, a place or a person is the centre's."""
+    """What the list is narrowed to; None does not narrow."""
 
     state: str | None = "open"
     reason: str | None = None
@@ -34,10 +34,6 @@ class Wanted(Struct, frozen=True):
     since: int | None = None  # ms
     until: int | None = None
     days: int | None = None  # at least so old
-
-    def names_somebody(self) -> bool:
-        """Whether it narrows to a case, a place or a person."""
-        return any(part is not None for part in (self.user, self.device, self.case, self.cell, self.unit))
 
 
 class Item(Struct, frozen=True):
@@ -53,13 +49,12 @@ def visible_items(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Items the caller may handle, newest first, and where the next page begins.
 
-    The centre sees what concerns its own cases and its own workers, opened; others see that there is something. Raises
-    ``Forbidden`` where others ask about somebody.
+    The centre sees what concerns its own cases and its own workers.
     """
     looked = _Looked(after)
     items: list[dict[str, Any]] = []
     for item in _items(sight, wanted, now, looked):
-        items.append(_shown(sight, item) if item.open else _outside(item.row))
+        items.append(_shown(sight, item))
         if len(items) >= limit:
             return items, item.row["pk"]
     return items, looked.following
@@ -68,7 +63,8 @@ def visible_items(
 def counts(sight: Sight, wanted: Wanted, *, now: int) -> dict[str, Any]:
     """How many items there are for each reason, of those the caller may know of.
 
-    Who may not open them is told no figure below `FEW`. `more`: so many were looked at, and there are others.
+    Who may not open them is told no figure below `FEW`, and of all that is open alone: the difference of two figures is
+    a figure, too; raises ``Forbidden`` where he narrows. `more`: so many were looked at, and there are others.
     """
     looked = _Looked(None)
     found: dict[str, list[Item]] = {}
@@ -94,8 +90,8 @@ class _Looked:
 
 def _items(sight: Sight, wanted: Wanted, now: int, looked: _Looked) -> Iterator[Item]:
     opens = bool(sight.config.roles(sight.user_pk) & CENTRE)
-    if wanted.names_somebody() and not opens:
-        raise Forbidden("按案件、地点或人员查找,由中心办理。")
+    if not opens and wanted != Wanted():
+        raise Forbidden("此处只提供待核总数;按条件查找,由中心办理。")
     cells = None if wanted.cell is None else cells_in(sight.config, wanted.cell)
     unit = sight.config.unit_by_code.get(wanted.unit) if wanted.unit is not None else None
     for row in _rows(sight, wanted, now, looked):
@@ -184,20 +180,15 @@ def _is_of_unit(sight: Sight, row: Row, docs: Sequence[Doc], unit_pk: int) -> bo
     return handled or any(grant.unit_pk == unit_pk for grant in grants)
 
 
-def _outside(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("id", "at", "reason", "state", "decided_at")} | {
-        "collection": COLLECTIONS[row["collection"]],
-        "told_zh": sentence(COLLECTIONS[row["collection"]], row["reason"], row["state"], author=None),
-    }
-
-
 def _shown(sight: Sight, item: Item) -> dict[str, Any]:
     row = item.row
     author = sight.config.accounts.get(row["user_pk"])
     decider = sight.config.accounts.get(row["decided_by"])
     collection, name = COLLECTIONS[row["collection"]], None if author is None else author.name
     acts = acts_of(collection, row["reason"], item.payload) if row["state"] == "open" else ()
-    return _outside(row) | {
+    return {
+        **{name: row[name] for name in ("id", "at", "reason", "state", "decided_at")},
+        "collection": collection,
         "told_zh": sentence(collection, row["reason"], row["state"], author=name, acts=acts),
         "acts": list(acts),
         "doc_id": row["doc_id"] or None,
