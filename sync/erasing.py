@@ -205,9 +205,10 @@ def _with_all_that_hangs_on(tx: Tx, doc: Doc) -> list[Doc]:
     waiting = [
         row["entry_pk"]
         for start in range(0, len(ids), _PAGE)
-        for row in tx.find("waiting", {"case_id": ids[start : start + _PAGE], "linked": False})
+        for row in tx.find("waiting", {"case_id": ids[start : start + _PAGE]})
     ]
-    found |= {one.pk: one for one in tx.documents_by_pk(waiting)}
+    # What has found its case hangs on that; what was let go still names the one it waited for.
+    found |= {one.pk: one for one in tx.documents_by_pk(waiting) if one.own_since is not None}
     return list(found.values())
 
 

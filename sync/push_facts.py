@@ -30,7 +30,10 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
     _kept(tx, facts, collection, unsure, [row.mark for row in rows if not row.key])
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)
-    waits = any(doc.own_since is not None for doc in known)
+    waits = [doc.pk for doc in known if doc.own_since is not None]
+    if waits:
+        decided = tx.find("waiting", {"entry_pk": waits, "linked": True}, columns=["entry_pk"])
+        facts.let_go |= {row["entry_pk"] for row in decided}
     if collection == Collection.cases or waits or any(is_act(row) for row in rows):
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
     if collection == Collection.entries:

@@ -109,14 +109,22 @@ def decide_work(row: Row, payload: Any, caller: Caller, wanted: Chosen) -> Work[
 
 
 def _discard_work(row: Row, caller: Caller, reason: str) -> Work[Applied]:
-    """Let an item go; it stays, marked, with the sealed reason, and its author reads it."""
+    """Let an item go; it stays, marked, with the sealed reason, and its author reads it. It finds no case any more."""
 
     def work(tx: Tx, context: Context) -> Applied:
         label = row["id"].encode() + b"decision"
         sealed = content.seal(context.keys, context.chance, row["dek"], reason.encode(), label)
+        _waits_no_longer(tx, row)
         return _decide(tx, context, row, caller, "discarded", decision=sealed, words=reason)
 
     return work
+
+
+def _waits_no_longer(tx: Tx, row: Row) -> None:
+    """PU12: what a person has decided on does not find its case by itself any more."""
+    own = find_document(tx, row["collection"], row["doc_id"])
+    if own is not None and own.own_since is not None:
+        tx.update("waiting", {"entry_pk": own.pk}, {"linked": True})
 
 
 def _apply_work(row: Row, payload: Any, caller: Caller) -> Work[Applied]:
@@ -128,7 +136,8 @@ def _apply_work(row: Row, payload: Any, caller: Caller) -> Work[Applied]:
         if base is not None and row["reason"] != FIELDS_REFUSED:
             sent["assumedMasterState"] = base  # else what its author started from is not known
         _push(tx, context, _author(tx, context, row), row["collection"], sent)
-        return _decide(tx, context, row, caller, "applied")
+        # What waited has found its case by this very push, and its row was closed with that.
+        return _decide(tx, context, row, caller, "applied", stands=("open", "linked"))
 
     return work
 
@@ -150,7 +159,7 @@ def _merge_work(row: Row, payload: Any, caller: Caller, values: Mapping[str, Any
         if name == "entries" and stood is not None:
             # That id is its author's own row, which waits or is not the clerk's to change.
             doc["id"] = context.chance.uuid7(context.now)
-            tx.update("waiting", {"entry_pk": stood.pk, "linked": False}, {"linked": True})
+            _waits_no_longer(tx, row)
         sent: dict[str, Any] = {"newDocumentState": doc}
         if stood is not None and name != "entries":
             held = content.whole(stood, context.keys) if stood.gone is None else {}
@@ -226,10 +235,11 @@ def _decide(
     *,
     decision: bytes | None = None,
     words: str | None = None,
+    stands: tuple[str, ...] = ("open",),
 ) -> Applied:
     """Mark the row, once, and tell its author in plain words what became of it."""
     changes = {"state": state, "decided_by": caller.user_pk, "decided_at": context.now, "decision": decision}
-    if not tx.update("quarantine", {"pk": row["pk"], "state": "open"}, changes):
+    if not tx.update("quarantine", {"pk": row["pk"], "state": list(stands)}, changes):
         raise AlreadyDecided
     batch = new_batch(tx, context, actor=caller.user_pk, device=caller.device_pk)
     batch.effects.append(f"quarantine:{row['pk']}")
