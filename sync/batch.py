@@ -354,10 +354,14 @@ class Batch:
         collection: int,
         doc_id: str,
         case_pk: int | None = None,
+        parent_id: str | None = None,
         w: str | None = None,
         user_pk: int | None = None,
     ) -> str:
-        """QU1: put something into quarantine, sealed under a key of its own; returns its id."""
+        """QU1: put something into quarantine, sealed under a key of its own; returns its id.
+
+        `case_pk` is the case it is about, `parent_id` what it says it hangs on: an erasure of either empties it.
+        """
         identity = self.chance.uuid7(self.now)
         fresh = NewKey(self.keys, self.chance)
         body = payload if isinstance(payload, bytes) else _encode(payload)
@@ -372,6 +376,7 @@ class Batch:
             "collection": collection,
             "doc_id": doc_id,
             "case_pk": case_pk,
+            "parent_id": parent_id,
             "w": w,
             "dek": fresh.wrapped,
             "payload": nonce + fresh.cipher.encrypt(nonce, body, identity.encode()),

@@ -15,7 +15,7 @@ from sync.facts import Facts
 from sync.merge import merge, merge_stale, same
 from sync.pull import Caller
 from sync.recusal import denied
-from sync.rows import PushRow, counter_of, written_at
+from sync.rows import PARENT_FIELDS, PushRow, counter_of, parent_id, written_at
 from sync.store import Reader, Row
 from sync.values import CLASSES, Collection, Doc, Level
 from sync.visibility import CHILDREN
@@ -103,7 +103,9 @@ def aside(
         "base": row.base,
     }
     case_pk = None if case is None else case.doc.pk
-    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case_pk=case_pk, w=row.mark)
+    above = parent_id(collection, row.doc)
+    place: dict[str, Any] = {"doc_id": doc_id, "case_pk": case_pk, "parent_id": above}
+    kept = batch.keep(reason, payload, collection=collection, w=row.mark, **place)
     if not tell:
         return
     name = content.NAMES[collection]
@@ -141,7 +143,7 @@ def _about(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Item | 
     if doc is not None and doc.collection in CHILDREN:
         doc = facts.by_pk.get(doc.case_pk or 0)
     if doc is None and collection in CHILDREN:
-        doc = _case_named(facts, row.doc.get("case_id" if collection == Collection.entries else "owner_id"))
+        doc = _case_named(facts, row.doc.get(PARENT_FIELDS[collection]))
     return batch.take(doc) if doc is not None and _is_living_case(doc) else None
 
 

@@ -161,7 +161,7 @@ def _of_case(sight: Sight, where: dict[str, Any], case_id: str) -> list[Row]:
     ids = [content.id_text(doc.collection, doc.id) for doc in (case, *docs)]
     found = {
         row["pk"]: row
-        for more in ({"case_pk": case.pk}, {"doc_id": ids})
+        for more in ({"case_pk": case.pk}, {"doc_id": ids}, {"parent_id": ids})
         for row in sight.reader.find("quarantine", where | more)
     }
     return [found[pk] for pk in sorted(found, reverse=True)]
