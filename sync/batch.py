@@ -95,6 +95,7 @@ class Batch:
         self.query_codes: list[Row] = []
         self.waiting: list[Row] = []  # entries that begin to wait for their case
         self.linked: list[int] = []  # entries that have found it
+        self.arrived: list[int] = []  # rows put aside whose write has been handed in again and taken
         self.series: dict[str, int] = {}
         self.marks: dict[str, tuple[int, int]] | None = None
         self.open_parts: dict[int, bytes] = {}  # what this batch has just sealed, for the answer

@@ -131,13 +131,15 @@ def _apply_work(row: Row, payload: Any, caller: Caller) -> Work[Applied]:
     """Push what was kept once more, in its author's name, as an ordinary write."""
 
     def work(tx: Tx, context: Context) -> Applied:
+        # Out of what is open first: a push closes by itself what finds its case or comes again by it.
+        if not tx.update("quarantine", {"pk": row["pk"], "state": "open"}, {"state": "applied"}):
+            raise AlreadyDecided
         doc, base = _kept(tx, context, row, payload, {})
         sent: dict[str, Any] = {"newDocumentState": doc}
         if base is not None and row["reason"] != FIELDS_REFUSED:
             sent["assumedMasterState"] = base  # else what its author started from is not known
         _push(tx, context, _author(tx, context, row), row["collection"], sent)
-        # What waited has found its case by this very push, and its row was closed with that.
-        return _decide(tx, context, row, caller, "applied", stands=("open", "linked"))
+        return _decide(tx, context, row, caller, "applied", stands="applied")
 
     return work
 
@@ -235,11 +237,11 @@ def _decide(
     *,
     decision: bytes | None = None,
     words: str | None = None,
-    stands: tuple[str, ...] = ("open",),
+    stands: str = "open",
 ) -> Applied:
     """Mark the row, once, and tell its author in plain words what became of it."""
     changes = {"state": state, "decided_by": caller.user_pk, "decided_at": context.now, "decision": decision}
-    if not tx.update("quarantine", {"pk": row["pk"], "state": list(stands)}, changes):
+    if not tx.update("quarantine", {"pk": row["pk"], "state": stands}, changes):
         raise AlreadyDecided
     batch = new_batch(tx, context, actor=caller.user_pk, device=caller.device_pk)
     batch.effects.append(f"quarantine:{row['pk']}")
