@@ -95,6 +95,7 @@ class Batch:
         self.query_codes: list[Row] = []
         self.waiting: list[Row] = []  # entries that begin to wait for their case
         self.linked: list[int] = []  # entries that have found it
+        self.arrived: list[int] = []  # rows put aside whose write has been handed in again and taken
         self.series: dict[str, int] = {}
         self.marks: dict[str, tuple[int, int]] | None = None
         self.open_parts: dict[int, bytes] = {}  # what this batch has just sealed, for the answer
@@ -354,10 +355,14 @@ class Batch:
         collection: int,
         doc_id: str,
         case_pk: int | None = None,
+        parent_id: str | None = None,
         w: str | None = None,
         user_pk: int | None = None,
     ) -> str:
-        """QU1: put something into quarantine, sealed under a key of its own; returns its id."""
+        """QU1: put something into quarantine, sealed under a key of its own; returns its id.
+
+        `case_pk` is the case it is about, `parent_id` what it says it hangs on: an erasure of either empties it.
+        """
         identity = self.chance.uuid7(self.now)
         fresh = NewKey(self.keys, self.chance)
         body = payload if isinstance(payload, bytes) else _encode(payload)
@@ -372,6 +377,7 @@ class Batch:
             "collection": collection,
             "doc_id": doc_id,
             "case_pk": case_pk,
+            "parent_id": parent_id,
             "w": w,
             "dek": fresh.wrapped,
             "payload": nonce + fresh.cipher.encrypt(nonce, body, identity.encode()),

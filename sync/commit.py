@@ -177,6 +177,8 @@ def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
         tx.update(
             "quarantine", {"doc_id": found, "reason": "case_missing", "state": "open"}, {"state": "linked"}
         )
+    if batch.arrived:
+        tx.update("quarantine", {"pk": batch.arrived}, {"state": "arrived"})
     tx.insert("ledger", batch.ledger)
     tx.insert("quarantine", batch.quarantine)
     tx.insert("query_code", batch.query_codes)

@@ -205,9 +205,10 @@ def _with_all_that_hangs_on(tx: Tx, doc: Doc) -> list[Doc]:
     waiting = [
         row["entry_pk"]
         for start in range(0, len(ids), _PAGE)
-        for row in tx.find("waiting", {"case_id": ids[start : start + _PAGE], "linked": False})
+        for row in tx.find("waiting", {"case_id": ids[start : start + _PAGE]})
     ]
-    found |= {one.pk: one for one in tx.documents_by_pk(waiting)}
+    # What has found its case hangs on that; what was let go still names the one it waited for.
+    found |= {one.pk: one for one in tx.documents_by_pk(waiting) if one.own_since is not None}
     return list(found.values())
 
 
@@ -246,6 +247,9 @@ def _empty_beside(tx: Tx, context: Context, docs: Sequence[Doc]) -> None:
     pks = [doc.pk for doc in docs]
     ids = [content.id_text(doc.collection, doc.id) for doc in docs]
     aside = {"payload": b"", "dek": None, "w": None, "decision": None, "state": "erased"}
+    hanging = _put_aside_below(tx, ids)
+    for start in range(0, len(hanging), _PAGE):
+        tx.update("quarantine", {"pk": hanging[start : start + _PAGE]}, aside)
     for start in range(0, len(pks), _PAGE):
         part, names = pks[start : start + _PAGE], ids[start : start + _PAGE]
         tx.update("change", {"doc_pk": part}, {"delta": b"", "digest": None})
@@ -256,6 +260,26 @@ def _empty_beside(tx: Tx, context: Context, docs: Sequence[Doc]) -> None:
         tx.update("case_clocks", {"case_pk": part}, nothing)
         closed = {"closed_at": context.now, "state": "withdrawn"}
         tx.update("escalation", {"case_pk": part, "closed_at": None}, closed)
+
+
+def _put_aside_below(tx: Tx, ids: Sequence[str]) -> list[int]:
+    """Rows put aside that say they hang on one of these, or on such a row: a recording of a note of a case."""
+    found: list[int] = []
+    seen: set[str] = set()
+    wave = set(ids)
+    while wave:
+        seen |= wave
+        columns = ["pk", "collection", "doc_id"]
+        rows = tx.find("quarantine", {"parent_id": sorted(wave)}, columns=columns)
+        found += [row["pk"] for row in rows]
+        # A document that is here has its own place: what a row claims of it counts for that row alone.
+        wave = {row["doc_id"] for row in rows if row["doc_id"] and not _is_here(tx, row)} - seen
+    return found
+
+
+def _is_here(tx: Tx, row: Row) -> bool:
+    key = content.id_bytes(row["collection"], row["doc_id"])
+    return any(tx.documents(kind, [key]) for kind in {*ERASABLE, Collection(row["collection"])})
 
 
 # --- after a restore -------------------------------------------------------------------------------------------------

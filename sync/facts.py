@@ -36,6 +36,10 @@ class Facts(Struct):
     queue: dict[int, list[Row]] = field(default_factory=dict)  # open rows of the leaders' queue, by case
     series: dict[str, int] = field(default_factory=dict)
     waiting: dict[bytes, list[int]] = field(default_factory=dict)  # entries that came before their case
+    let_go: set[int] = field(default_factory=set)  # entries that a person has decided shall wait no longer
+    too_old: Sequence[
+        Row
+    ] = ()  # what this device's app of before its update handed in, and nobody has written since
     kept: set[tuple[int, bytes, str]] = field(default_factory=set)  # rows already in quarantine, by write id
     plans: dict[Any, tuple[bytes, int | None, list[dict[str, Any]]]] = field(default_factory=dict)
     births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture

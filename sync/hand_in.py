@@ -5,7 +5,7 @@ A bundle is proven when a key signed it that the device it names told in a sessi
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,8 @@ from sync.config import Config
 from sync.errors import StoreUnavailable, SyncError
 from sync.pull import Caller
 from sync.push import push_work
+from sync.push_body import rescue
+from sync.rows import named_id, parent_id
 from sync.sealed import Opened, Statement, document_of, is_signed_by
 from sync.store import Row, Tx
 from sync.values import Collection
@@ -165,9 +167,19 @@ def _keep_whole(tx: Tx, context: Context, opened: Opened, reason: str) -> None:
     batch = Batch(
         tx.head(), now=context.now, chance=context.chance, keys=context.keys, actor=None, device=None
     )
-    batch.keep(reason, _payload(opened), collection=_collection(opened), doc_id="", w=None)
+    collection, said = _collection(opened), _said(opened)
+    # ER2: what it claims to be and to hang on; nobody has proven that, but an erasure reaches it.
+    claims: dict[str, Any] = {"doc_id": named_id(said.get("id")) or ""}
+    claims["parent_id"] = parent_id(collection, said)
+    batch.keep(reason, _payload(opened), collection=collection, w=None, **claims)
     write(tx, batch, context, "sealed.aside")
     tx.insert("sealed_bundle", [row | {"outcome": reason}])
+
+
+def _said(opened: Opened) -> Mapping[str, Any]:
+    if opened.statement is None:
+        return {}
+    return document_of(opened.statement) or rescue(bytes(opened.statement.document)) or {}
 
 
 def _payload(opened: Opened) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def is_act(row: PushRow) -> bool:
 
 def find_case(batch: Batch, facts: Facts, doc: Doc) -> bool:
     """What waits for its case finds it once its writer sees that: it may have come into view since."""
-    if doc.own_since is None or doc.gone is not None:
+    if doc.own_since is None or doc.gone is not None or doc.pk in facts.let_go:
         return False
     item = batch.take(doc)
     if doc.collection == Collection.files:

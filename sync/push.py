@@ -88,6 +88,7 @@ def _push(
     batch.effects += failed.values()
     _decide(batch, facts, caller, collection, rows)
     push_entries.take_effect(batch, facts)
+    push_late.arrived(batch, facts, caller, collection, rows)
     write(tx, batch, context, f"push:{content.NAMES[collection]}")
     if device:
         _mark(tx, context, caller, collection, facts.head.seq, device[0]["marks"])

@@ -293,6 +293,7 @@ class _Rescued(Struct):
     protection: Raw = Raw(b"")
     case_id: Raw = Raw(b"")
     owner_id: Raw = Raw(b"")
+    household_id: Raw = Raw(b"")
 
 
 def rescue(raw: bytes) -> dict[str, Any] | None:

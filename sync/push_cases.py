@@ -6,6 +6,7 @@ from typing import Any
 from sync import casework, content
 from sync.batch import Batch, Item, Met
 from sync.captured import timed
+from sync.cases.catalogue import CATEGORIES, highest
 from sync.cases.kept import FIELDS_REFUSED, told_author
 from sync.cases.lifecycle import kind_may_change
 from sync.cases.merge_rules import Conflict, empty, not_taken_out
@@ -14,7 +15,7 @@ from sync.facts import Facts
 from sync.merge import merge, merge_stale, same
 from sync.pull import Caller
 from sync.recusal import denied
-from sync.rows import PushRow, counter_of, written_at
+from sync.rows import PARENT_FIELDS, PushRow, counter_of, parent_id, written_at
 from sync.store import Reader, Row
 from sync.values import CLASSES, Collection, Doc, Level
 from sync.visibility import CHILDREN
@@ -102,18 +103,27 @@ def aside(
         "base": row.base,
     }
     case_pk = None if case is None else case.doc.pk
-    kept = batch.keep(reason, payload, collection=collection, doc_id=doc_id, case_pk=case_pk, w=row.mark)
+    above = parent_id(collection, row.doc)
+    place: dict[str, Any] = {"doc_id": doc_id, "case_pk": case_pk, "parent_id": above}
+    kept = batch.keep(reason, payload, collection=collection, w=row.mark, **place)
     if not tell:
         return
     name = content.NAMES[collection]
     args = {"collection": name, "reason": reason, "quarantine": kept, "text": told_author(name, reason)}
-    if case is not None and caller.user_pk in denied(batch, facts, case):
-        # Who is recused learns that something was kept, and nothing of the case.
-        batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args)
-        return
-    if doc_id:
+    if collection == Collection.cases:
+        knows = case is not None and caller.user_pk not in denied(batch, facts, case)
+        named = knows or case is None
+    else:
+        # VI7: by what he is told of his own row nobody finds out whether a guessed case is real, or kept from him.
+        knows = case is not None and _sees(batch, facts, caller, case)
+        named = True
+    if doc_id and named:
         args["id"] = doc_id
-    batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case)
+    batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case if knows else None)
+
+
+def _sees(batch: Batch, facts: Facts, caller: Caller, case: Item) -> bool:
+    return facts.level(caller.user_pk, case.doc, batch.opened, batch.closed) != Level.none
 
 
 def is_new_and_sound(batch: Batch, facts: Facts, caller: Caller, row: PushRow, collection: int) -> bool:
@@ -133,13 +143,19 @@ def _about(batch: Batch, facts: Facts, collection: int, row: PushRow) -> Item | 
     if doc is not None and doc.collection in CHILDREN:
         doc = facts.by_pk.get(doc.case_pk or 0)
     if doc is None and collection in CHILDREN:
-        named = row.doc.get("case_id" if collection == Collection.entries else "owner_id")
-        try:
-            key = content.id_bytes(Collection.cases, named) if isinstance(named, str) else b""
-        except ValueError:
-            key = b""
-        doc = facts.docs.get((Collection.cases, key))
+        doc = _case_named(facts, row.doc.get(PARENT_FIELDS[collection]))
     return batch.take(doc) if doc is not None and _is_living_case(doc) else None
+
+
+def _case_named(facts: Facts, named: object) -> Doc | None:
+    """The case of this id, or that of the entry whose id it is."""
+    try:
+        key = content.id_bytes(Collection.cases, named) if isinstance(named, str) else b""
+    except ValueError:
+        return None
+    entry = facts.docs.get((Collection.entries, key))
+    above = facts.by_pk.get(entry.case_pk or 0) if entry is not None else None
+    return facts.docs.get((Collection.cases, key), above)
 
 
 def _is_living_case(doc: Doc) -> bool:
@@ -214,9 +230,11 @@ def _stub(batch: Batch, facts: Facts, caller: Caller, row: PushRow, reason: str)
         "device": caller.device_id,
         "issues": [_issue("*", "unusable", reason)],
     }
-    protection = row.doc.get("protection")
-    if isinstance(protection, str) and protection in CLASSES:
-        values["protection"] = protection  # what cannot be read is no less to be protected
+    # What cannot be read is no less to be protected: by what it says of itself, and by what it is about.
+    protection, category = row.doc.get("protection"), row.doc.get("category")
+    about = CATEGORIES.get(category) if isinstance(category, str) else None
+    told = protection if isinstance(protection, str) else None
+    values["protection"] = highest(CLASSES, told, about.protection if about is not None else None)
     if row.w is not None:
         values["w"] = row.w
     item = casework.open_case(

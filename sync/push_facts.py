@@ -10,9 +10,9 @@ from sync.facts import Facts, load_cases, load_history
 from sync.parents import MERGED_HOPS, case_keys, is_act, masters
 from sync.pull import Caller
 from sync.rows import PushRow
-from sync.store import Reader, Tx
+from sync.store import Reader, Row, Tx
 from sync.values import Collection, Doc
-from sync.versions import OLDEST
+from sync.versions import OLDEST, SchemaTooOld
 
 
 def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[PushRow]) -> None:
@@ -28,9 +28,14 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
     unsure = ids if caller.late or caller.speaks < OLDEST else _may_be_kept(facts, collection, rows, ids)
     _kept(tx, facts, collection, unsure, [row.mark for row in rows if not row.key])
+    if not caller.late and caller.speaks >= OLDEST:
+        facts.too_old = _too_old(tx, caller, collection)
     if collection == Collection.cases:
         _captures(tx, facts, keys, rows)
-    waits = any(doc.own_since is not None for doc in known)
+    waits = [doc.pk for doc in known if doc.own_since is not None]
+    if waits:
+        decided = tx.find("waiting", {"entry_pk": waits, "linked": True}, columns=["entry_pk"])
+        facts.let_go |= {row["entry_pk"] for row in decided}
     if collection == Collection.cases or waits or any(is_act(row) for row in rows):
         facts.series.update({row["name"]: row["value"] for row in tx.find("series")})
     if collection == Collection.entries:
@@ -84,6 +89,13 @@ def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], marks
             "quarantine", {"doc_id": "", "collection": collection, "w": list(marks)}, columns=columns
         )
     facts.kept |= {(collection, keys.get(row["doc_id"], b""), row["w"] or "") for row in kept}
+
+
+def _too_old(tx: Tx, caller: Caller, collection: int) -> list[Row]:
+    """EV6: what this device's app handed in before it was updated; nearly always there is nothing."""
+    where = {"device": caller.device_pk, "reason": SchemaTooOld.code, "collection": collection}
+    columns = ["pk", "id", "doc_id", "w"]
+    return tx.find("quarantine", where | {"state": ["open", "discarded"]}, order=["pk"], columns=columns)
 
 
 def load_parents(tx: Tx, facts: Facts, keys: AbstractSet[bytes]) -> None:

@@ -2,13 +2,16 @@
 
 import hashlib
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from sync import content
 from sync.cases.model import Checked
 from sync.content import Said
+from sync.values import Collection
 
 _W_MAX = 100
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -44,6 +47,28 @@ class PushRow(Struct, frozen=True):
         """
         said = self.raw or _canonical(self.doc)
         return f"{self.w or 'h'}#{hashlib.sha256(said).hexdigest()[:32]}"
+
+
+PARENT_FIELDS: Final = {
+    int(Collection.entries): "case_id",
+    int(Collection.files): "owner_id",
+    int(Collection.visits): "household_id",
+}
+
+
+def named_id(value: Any) -> str | None:
+    """An id that a row names, as ids are written here; None for what is none."""
+    try:
+        key = content.id_bytes(Collection.cases, value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if key is None else content.id_text(Collection.cases, key)
+
+
+def parent_id(collection: int, doc: Mapping[str, Any]) -> str | None:
+    """The id of what a row says it hangs on: an entry's case, a file's owner, a visit's household."""
+    field = PARENT_FIELDS.get(collection)
+    return None if field is None else named_id(doc.get(field))
 
 
 def write_id(doc: Any) -> str | None:

@@ -256,6 +256,8 @@ class Quarantine(DistrictRow, table=True):
         Index("quarantine_doc", "doc_id"),
         _only("quarantine_case", "case_pk", where="case_pk is not null"),
         _only("quarantine_user", "user_pk", "state", where="user_pk is not null"),
+        _only("quarantine_parent", "parent_id", where="parent_id is not null"),
+        Index("quarantine_device", "device", "reason"),
     )
     pk: int | None = _key()
     id: str = _text()
@@ -267,6 +269,7 @@ class Quarantine(DistrictRow, table=True):
     collection: int = _small()
     doc_id: str = _text()
     case_pk: int | None = _big(null=True)
+    parent_id: str | None = _text(null=True)  # what it says it hangs on, whether that is here or not
     w: str | None = _text(null=True)
     dek: bytes | None = _bytes(null=True)
     payload: bytes = _bytes()

@@ -1,23 +1,19 @@
 """待核箱 as a list: what could not be applied, for whom it is, why it is there and what can be done (QU5, QU6)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
 
+from server.console.kept_sight import about, is_kept_sealed, may_open, payload_of
 from server.console.scope import CENTRE, Sight, cells_in, find_document
 from sync import content
-from sync.cases.catalogue import CATEGORIES
 from sync.cases.fields import COLLECTIONS
 from sync.cases.kept import acts_of, sentence, why
-from sync.config import OUTSIDE
 from sync.errors import Forbidden, KeyLost
-from sync.push_body import rescue
-from sync.store import Reader, Row
-from sync.values import FOREVER, SEALED, Collection, Doc, Level, Place, Reach
+from sync.store import Row
+from sync.values import FOREVER, Collection, Doc, Place
 
-_POINTERS: Final = ("id", "case_id", "owner_id")
 _LOOK_MAX = 2000  # rows looked at for one answer; it then says where to go on
 _CHUNK = 200
 _DAY_MS = 86_400_000
@@ -25,7 +21,7 @@ FEW: Final = 5  # whoever may not open what he counts is told no figure below th
 
 
 class Wanted(Struct, frozen=True):
-    """What the list is narrowed to; None does not narrow. What names a case, a place or a person is the centre's."""
+    """What the list is narrowed to; None does not narrow."""
 
     state: str | None = "open"
     reason: str | None = None
@@ -39,10 +35,6 @@ class Wanted(Struct, frozen=True):
     until: int | None = None
     days: int | None = None  # at least so old
 
-    def names_somebody(self) -> bool:
-        """Whether it narrows to a case, a place or a person."""
-        return any(part is not None for part in (self.user, self.device, self.case, self.cell, self.unit))
-
 
 class Item(Struct, frozen=True):
     """A row that this person may know of, with its payload where he may open it."""
@@ -52,30 +44,17 @@ class Item(Struct, frozen=True):
     open: bool
 
 
-def payload_of(sight: Sight, row: Row) -> Any:
-    """The kept payload; None where its key has been dropped."""
-    try:
-        plain = content.unseal(sight.keys, row["dek"], row["payload"], row["id"].encode())
-    except KeyLost:
-        return None
-    try:
-        return msgspec.json.decode(plain)
-    except msgspec.DecodeError:
-        return {"raw": plain.decode(errors="replace")}
-
-
 def visible_items(
     sight: Sight, wanted: Wanted, *, now: int, after: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Items the caller may handle, newest first, and where the next page begins.
 
-    The centre sees what concerns its own cases and its own workers, opened; others see that there is something. Raises
-    ``Forbidden`` where others ask about somebody.
+    The centre sees what concerns its own cases and its own workers.
     """
     looked = _Looked(after)
     items: list[dict[str, Any]] = []
     for item in _items(sight, wanted, now, looked):
-        items.append(_shown(sight, item) if item.open else _outside(item.row))
+        items.append(_shown(sight, item))
         if len(items) >= limit:
             return items, item.row["pk"]
     return items, looked.following
@@ -84,7 +63,8 @@ def visible_items(
 def counts(sight: Sight, wanted: Wanted, *, now: int) -> dict[str, Any]:
     """How many items there are for each reason, of those the caller may know of.
 
-    Who may not open them is told no figure below `FEW`. `more`: so many were looked at, and there are others.
+    Who may not open them is told no figure below `FEW`, and of all that is open alone: the difference of two figures is
+    a figure, too; raises ``Forbidden`` where he narrows. `more`: so many were looked at, and there are others.
     """
     looked = _Looked(None)
     found: dict[str, list[Item]] = {}
@@ -110,22 +90,22 @@ class _Looked:
 
 def _items(sight: Sight, wanted: Wanted, now: int, looked: _Looked) -> Iterator[Item]:
     opens = bool(sight.config.roles(sight.user_pk) & CENTRE)
-    if wanted.names_somebody() and not opens:
-        raise Forbidden("按案件、地点或人员查找,由中心办理。")
+    if not opens and wanted != Wanted():
+        raise Forbidden("此处只提供待核总数;按条件查找,由中心办理。")
     cells = None if wanted.cell is None else cells_in(sight.config, wanted.cell)
     unit = sight.config.unit_by_code.get(wanted.unit) if wanted.unit is not None else None
     for row in _rows(sight, wanted, now, looked):
         payload = payload_of(sight, row)
-        docs = _spoken_of(sight.reader, row, payload)
+        concerns = about(sight.reader, row, payload)
         if not opens:
-            if not _is_of_something_sealed(docs, payload):
+            if not is_kept_sealed(concerns):
                 yield Item(row, None, open=False)
             continue
-        if not _may_open(sight, row, payload, docs):
+        if not may_open(sight, row, concerns):
             continue
-        if cells is not None and not _lies_in(sight, row, docs, cells):
+        if cells is not None and not _lies_in(sight, row, concerns.docs, cells):
             continue
-        if wanted.unit is not None and (unit is None or not _is_of_unit(sight, row, docs, unit.pk)):
+        if wanted.unit is not None and (unit is None or not _is_of_unit(sight, row, concerns.docs, unit.pk)):
             continue
         yield Item(row, payload, open=True)
 
@@ -181,34 +161,23 @@ def _of_case(sight: Sight, where: dict[str, Any], case_id: str) -> list[Row]:
     ids = [content.id_text(doc.collection, doc.id) for doc in (case, *docs)]
     found = {
         row["pk"]: row
-        for more in ({"case_pk": case.pk}, {"doc_id": ids})
+        for more in ({"case_pk": case.pk}, {"doc_id": ids}, {"parent_id": ids})
         for row in sight.reader.find("quarantine", where | more)
     }
     return [found[pk] for pk in sorted(found, reverse=True)]
 
 
-def _is_of_something_sealed(docs: list[Doc], payload: Any) -> bool:
-    return any(doc.klass == SEALED for doc in docs) if docs else _may_be_sealed(payload)
-
-
-def _lies_in(sight: Sight, row: Row, docs: list[Doc], cells: set[int]) -> bool:
+def _lies_in(sight: Sight, row: Row, docs: Sequence[Doc], cells: set[int]) -> bool:
     if docs:
         return any(doc.cell in cells for doc in docs)
     holds = sight.config.holds(row["user_pk"]) if row["user_pk"] is not None else ()
     return any(hold.kind == Place.cell and hold.tag in cells and hold.v_to == FOREVER for hold in holds)
 
 
-def _is_of_unit(sight: Sight, row: Row, docs: list[Doc], unit_pk: int) -> bool:
+def _is_of_unit(sight: Sight, row: Row, docs: Sequence[Doc], unit_pk: int) -> bool:
     handled = any(doc.duty is not None and doc.duty // 2 == unit_pk for doc in docs)
     grants = sight.config.active_grants(row["user_pk"]) if row["user_pk"] is not None else ()
     return handled or any(grant.unit_pk == unit_pk for grant in grants)
-
-
-def _outside(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in ("id", "at", "reason", "state", "decided_at")} | {
-        "collection": COLLECTIONS[row["collection"]],
-        "told_zh": sentence(COLLECTIONS[row["collection"]], row["reason"], row["state"], author=None),
-    }
 
 
 def _shown(sight: Sight, item: Item) -> dict[str, Any]:
@@ -217,7 +186,9 @@ def _shown(sight: Sight, item: Item) -> dict[str, Any]:
     decider = sight.config.accounts.get(row["decided_by"])
     collection, name = COLLECTIONS[row["collection"]], None if author is None else author.name
     acts = acts_of(collection, row["reason"], item.payload) if row["state"] == "open" else ()
-    return _outside(row) | {
+    return {
+        **{name: row[name] for name in ("id", "at", "reason", "state", "decided_at")},
+        "collection": collection,
         "told_zh": sentence(collection, row["reason"], row["state"], author=name, acts=acts),
         "acts": list(acts),
         "doc_id": row["doc_id"] or None,
@@ -251,76 +222,3 @@ def _decision(sight: Sight, row: Row) -> str | None:
         return content.unseal(sight.keys, row["dek"], row["decision"], label).decode()
     except KeyLost:
         return None
-
-
-def may_open(sight: Sight, row: Row, payload: Any) -> bool:
-    """Whether this person of the centre reads it."""
-    return _may_open(sight, row, payload, _spoken_of(sight.reader, row, payload))
-
-
-def _may_open(sight: Sight, row: Row, payload: Any, spoken_of: list[Doc]) -> bool:
-    """The centre's own: every document it speaks of is the caller's in full, or it speaks of none that is here.
-
-    What waits for its case is its author's alone until then, but not what he wrote: the centre reads it here.
-    """
-    docs = [doc for doc in spoken_of if doc.own_since is None]
-    if docs:
-        return all(doc.gone is None and sight.level(doc) == Level.full for doc in docs)
-    if _may_be_sealed(payload) and not _keeps_sealed(sight):
-        return False
-    return _is_own_worker(sight, row["user_pk"])
-
-
-def _may_be_sealed(payload: Any) -> bool:
-    """Whether what belongs to no case that is here says that it is to be sealed, or cannot be asked."""
-    if payload is None:
-        return False  # nothing is left of it
-    new = payload.get("new", payload) if isinstance(payload, dict) else {}
-    told = rescue(new["raw"].encode()) if isinstance(new, dict) and isinstance(new.get("raw"), str) else new
-    if not isinstance(told, dict):
-        return True
-    category = told.get("category")
-    row = CATEGORIES.get(category) if isinstance(category, str) else None
-    by_category = row is not None and row.protection == "sealed"
-    return by_category or told.get("kind") == "tip_off" or told.get("protection") == "sealed"
-
-
-def _keeps_sealed(sight: Sight) -> bool:
-    """Whether sealed cases come to this person: the centre's director, or the clerk whom the district names."""
-    account = sight.config.accounts[sight.user_pk]
-    clerk = sight.config.settings.get("sealed_clerk")
-    named = clerk is not None and clerk in {account.username, account.id}
-    return named or "centre_director" in sight.config.roles(sight.user_pk)
-
-
-def _spoken_of(reader: Reader, row: Row, payload: Any) -> list[Doc]:
-    found: list[Doc] = []
-    if row["case_pk"] is not None:
-        found += reader.documents_by_pk([row["case_pk"]])
-    own = find_document(reader, row["collection"], row["doc_id"])
-    found += [] if own is None else [own]
-    texts = [payload] if isinstance(payload, dict) else []
-    texts += [part for text in texts[:1] for part in text.values() if isinstance(part, dict)]
-    for text in texts:
-        for name in _POINTERS:
-            if isinstance(text.get(name), str):
-                case = find_document(reader, Collection.cases, text[name])
-                found += [] if case is None else [case]
-    return found
-
-
-def _is_own_worker(sight: Sight, user_pk: int | None) -> bool:
-    mine = {
-        tag
-        for (kind, tag), holds in sight.viewer.holds.items()
-        if kind == Place.cell
-        and any(hold.reach is Reach.centre and hold.v_from <= sight.n < hold.v_to for hold in holds)
-    }
-    if OUTSIDE in mine:
-        return True  # the district's centre: somebody has to see what belongs to nobody
-    if user_pk is None:
-        return False
-    return any(
-        hold.kind == Place.cell and hold.tag in mine and hold.v_to == FOREVER
-        for hold in sight.config.holds(user_pk)
-    )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct, structs
 
-from server.console.kept import may_open, payload_of
+from server.console.kept_sight import about, may_open, payload_of
 from server.console.scope import Sight, find_document
 from sync import content, files_work
 from sync.administration import new_batch
@@ -87,7 +87,7 @@ def find_item(sight: Sight, identity: str) -> tuple[Row, Any]:
     """An item with its payload; ``NotFound`` alike for one that is not there and one that is not the caller's."""
     rows = sight.reader.find("quarantine", {"id": identity}, limit=1) if len(identity) <= 64 else []
     payload = payload_of(sight, rows[0]) if rows else None
-    if not rows or not may_open(sight, rows[0], payload):
+    if not rows or not may_open(sight, rows[0], about(sight.reader, rows[0], payload)):
         raise NotFound
     if rows[0]["state"] != "open":
         raise AlreadyDecided
@@ -109,28 +109,37 @@ def decide_work(row: Row, payload: Any, caller: Caller, wanted: Chosen) -> Work[
 
 
 def _discard_work(row: Row, caller: Caller, reason: str) -> Work[Applied]:
-    """Let an item go; it stays, marked, with the sealed reason, and its author reads it."""
+    """Let an item go; it stays, marked, with the sealed reason, and its author reads it. It finds no case any more."""
 
     def work(tx: Tx, context: Context) -> Applied:
         label = row["id"].encode() + b"decision"
         sealed = content.seal(context.keys, context.chance, row["dek"], reason.encode(), label)
+        _waits_no_longer(tx, row)
         return _decide(tx, context, row, caller, "discarded", decision=sealed, words=reason)
 
     return work
+
+
+def _waits_no_longer(tx: Tx, row: Row) -> None:
+    """PU12: what a person has decided on does not find its case by itself any more."""
+    own = find_document(tx, row["collection"], row["doc_id"])
+    if own is not None and own.own_since is not None:
+        tx.update("waiting", {"entry_pk": own.pk}, {"linked": True})
 
 
 def _apply_work(row: Row, payload: Any, caller: Caller) -> Work[Applied]:
     """Push what was kept once more, in its author's name, as an ordinary write."""
 
     def work(tx: Tx, context: Context) -> Applied:
+        # Out of what is open first: a push closes by itself what finds its case or comes again by it.
+        if not tx.update("quarantine", {"pk": row["pk"], "state": "open"}, {"state": "applied"}):
+            raise AlreadyDecided
         doc, base = _kept(tx, context, row, payload, {})
         sent: dict[str, Any] = {"newDocumentState": doc}
         if base is not None and row["reason"] != FIELDS_REFUSED:
             sent["assumedMasterState"] = base  # else what its author started from is not known
-        # First: what waited and is found closes its own row.
-        applied = _decide(tx, context, row, caller, "applied")
         _push(tx, context, _author(tx, context, row), row["collection"], sent)
-        return structs.replace(applied, number=tx.head().seq)
+        return _decide(tx, context, row, caller, "applied", stands="applied")
 
     return work
 
@@ -153,7 +162,7 @@ def _merge_work(row: Row, payload: Any, caller: Caller, values: Mapping[str, Any
         if name == "entries" and stood is not None:
             # That id is its author's own row, which waits or is not the clerk's to change.
             doc["id"] = context.chance.uuid7(context.now)
-            tx.update("waiting", {"entry_pk": stood.pk, "linked": False}, {"linked": True})
+            _waits_no_longer(tx, row)
             following = files_work.waiting_for(tx, stood)
         if name == "files":
             doc["owner_id"] = files_work.owner_behind(tx, context.keys, str(doc.get("owner_id")))
@@ -261,10 +270,11 @@ def _decide(
     *,
     decision: bytes | None = None,
     words: str | None = None,
+    stands: str = "open",
 ) -> Applied:
     """Mark the row, once, and tell its author in plain words what became of it."""
     changes = {"state": state, "decided_by": caller.user_pk, "decided_at": context.now, "decision": decision}
-    if not tx.update("quarantine", {"pk": row["pk"], "state": "open"}, changes):
+    if not tx.update("quarantine", {"pk": row["pk"], "state": stands}, changes):
         raise AlreadyDecided
     batch = new_batch(tx, context, actor=caller.user_pk, device=caller.device_pk)
     batch.effects.append(f"quarantine:{row['pk']}")

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, get, post
+from litestar.di import Provide
 from litestar.params import Parameter
 
 from server.auth.callers import Caller
@@ -20,24 +21,10 @@ State = Annotated[str, Parameter(query="state", max_length=64, pattern=_CODE)]
 Sort = Literal["cases", "entries", "visits", "households", "tasks", "files", "notices", "cells"]
 Instant = Annotated[int | None, Parameter(ge=0, le=1 << 62)]
 Days = Annotated[int | None, Parameter(ge=0, le=36_500)]
-READERS = (*CENTRE, "admin", "data_officer")
 _IDS_MAX = 200
 
 
-def _wanted(state: str, **parts: Any) -> kept.Wanted:
-    collection = parts.pop("collection")
-    given = {name: value if value != "" else None for name, value in parts.items()}
-    return kept.Wanted(
-        state=None if state in {"all", ""} else state,
-        collection=None if collection is None else int(Collection[collection]),
-        **given,
-    )
-
-
-@get("/api/v1/quarantine", opt=access(*READERS))
-async def list_quarantine(
-    request: HttpRequest,
-    caller: Caller,
+def narrowed(
     reason: Word = None,
     wanted: State = "open",
     collection: Sort | None = None,
@@ -49,23 +36,35 @@ async def list_quarantine(
     since: Instant = None,
     until: Instant = None,
     days: Days = None,
-    after: Annotated[int | None, Parameter(ge=1, le=1 << 62)] = None,
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
-) -> dict[str, Any]:
-    """Newest first, each with a sentence; only the centre sees what is inside. `state` may be all, `days` is an age."""
-    narrowed = _wanted(
-        wanted,
-        reason=reason,
-        collection=collection,
-        user=user,
-        device=device,
-        case=case,
-        cell=cell,
-        unit=unit,
+) -> kept.Wanted:
+    """What list and figures are narrowed to; nothing narrows where nothing stands."""
+    return kept.Wanted(
+        state=None if wanted in {"all", ""} else wanted,
+        reason=reason or None,
+        collection=None if collection is None else int(Collection[collection]),
+        user=user or None,
+        device=device or None,
+        case=case or None,
+        cell=cell or None,
+        unit=unit or None,
         since=since,
         until=until,
         days=days,
     )
+
+
+_NARROWED = {"narrowed": Provide(narrowed, sync_to_thread=False)}
+
+
+@get("/api/v1/quarantine", opt=access(*CENTRE), dependencies=_NARROWED)
+async def list_quarantine(
+    request: HttpRequest,
+    caller: Caller,
+    narrowed: kept.Wanted,
+    after: Annotated[int | None, Parameter(ge=1, le=1 << 62)] = None,
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """Newest first, each with a sentence, of what the caller may open. `state` may be all, `days` is an age."""
     now = district_of(request, caller).clock.now_ms()
 
     def question(sight: Sight) -> tuple[list[dict[str, Any]], int | None]:
@@ -75,36 +74,9 @@ async def list_quarantine(
     return {"items": items, "next": following}
 
 
-@get("/api/v1/quarantine/counts", opt=access(*READERS))
-async def count_quarantine(
-    request: HttpRequest,
-    caller: Caller,
-    reason: Word = None,
-    wanted: State = "open",
-    collection: Sort | None = None,
-    user: Word = None,
-    device: Word = None,
-    case: Word = None,
-    cell: Word = None,
-    unit: Word = None,
-    since: Instant = None,
-    until: Instant = None,
-    days: Days = None,
-) -> dict[str, Any]:
+@get("/api/v1/quarantine/counts", opt=access(*CENTRE, "admin", "data_officer"), dependencies=_NARROWED)
+async def count_quarantine(request: HttpRequest, caller: Caller, narrowed: kept.Wanted) -> dict[str, Any]:
     """How many for each reason, of what the caller may know of; without the right to open, no figure below five."""
-    narrowed = _wanted(
-        wanted,
-        reason=reason,
-        collection=collection,
-        user=user,
-        device=device,
-        case=case,
-        cell=cell,
-        unit=unit,
-        since=since,
-        until=until,
-        days=days,
-    )
     now = district_of(request, caller).clock.now_ms()
     return await look(request, caller, lambda sight: kept.counts(sight, narrowed, now=now))
 

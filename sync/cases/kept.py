@@ -31,6 +31,7 @@ _BECAME: Final[Mapping[str, str]] = {
     "merged": "现已由中心并入",
     "discarded": "中心看过后存查,未写入",
     "linked": "已找到所属案件并写入",
+    "arrived": "应用更新后手机已重新交来",
     "erased": "已依规删除",
 }
 _LISTS: Final = frozenset({"parties", "union", "set"})

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sync import administration
+from sync.erasing import erase_work
+from sync.upkeep import link_waiting
+from sync.values import Collection
 from tests.http.town import CELLS, new_id
 
 if TYPE_CHECKING:
+    from sync.store import Reader
     from tests.http.town import Town
 
 CANARY = "金丝雀十二号"
@@ -30,6 +34,10 @@ def edit(town: Town, user: str, case: str, **fields: Any) -> None:
 
 def act(town: Town, item: str, what: str, user: str = "clerk", **args: Any) -> Any:
     return town.post(user, f"{LIST}/{item}/acts", {"act": what, **args})
+
+
+def waiting_of(reader: Reader) -> list[int]:
+    return [row["entry_pk"] for row in reader.find("waiting")]
 
 
 def notices(town: Town, user: str) -> list[dict[str, Any]]:
@@ -136,18 +144,36 @@ def test_whoever_may_not_open_it_is_told_no_small_figure_and_nothing_of_sealed_c
     for number in range(6):
         edit(town, "grid_worker_2", sealed, address=f"{number}号")
     assert town.get("admin", COUNTS).json()["reasons"] == []
-    assert kept(town, "admin") == []
     town.push("grid_worker", "cases", {"kind": "tip_off", "title": "举报"})  # no id: it belongs to no case
-    assert kept(town, "admin") == []
+    assert town.get("admin", COUNTS).json()["reasons"] == []
     edit(town, "grid_worker_2", case, address="一号")
     (row,) = town.get("admin", COUNTS).json()["reasons"]
     assert (row["count"], row["few"], row["oldest_at"]) == (None, True, None)
     for number in range(5):
         edit(town, "grid_worker_2", case, address=f"还有{number}号")
     assert town.get("admin", COUNTS).json()["reasons"][0]["count"] == 6
-    for query in ({"case": case}, {"cell": CELLS[0]}, {"user": "x"}, {"device": "x"}, {"unit": "D-CENTRE"}):
-        assert town.get("admin", COUNTS, **query).status_code == 403, query
-        assert town.get("data_officer", LIST, **query).status_code == 403, query
+
+
+def test_whoever_may_not_open_it_has_no_other_way_to_a_small_figure(town: Town) -> None:
+    """Rows in a list can be counted, and two figures taken from one another."""
+    case = town.capture()
+    for number in range(6):
+        edit(town, "grid_worker_2", case, address=f"{number}号")
+    narrower: list[dict[str, Any]] = [
+        {"case": case},
+        {"cell": CELLS[0]},
+        {"user": "x"},
+        {"device": "x"},
+        {"unit": "D-CENTRE"},
+    ]
+    narrower += [{"since": 1}, {"until": town.now()}, {"days": 0}, {"collection": "cases"}]
+    narrower += [{"reason": "out_of_scope"}, {"state": "all"}, {"state": "discarded"}]
+    for reader in ("admin", "data_officer"):
+        assert town.get(reader, COUNTS).json()["reasons"][0]["count"] == 6
+        assert town.get(reader, LIST).status_code == 403
+        assert town.get(reader, LIST, reason="out_of_scope").status_code == 403
+        for query in narrower:
+            assert town.get(reader, COUNTS, **query).status_code == 403, query
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -182,11 +208,55 @@ def test_a_note_for_a_case_its_author_does_not_see_is_merged_in_as_a_note_of_the
     assert line["id"] != note["id"]
     # A new grant links what waited; this one is not written a second time.
     town.submit(administration.grant_role("grid_worker_2", "grid_worker", cell=CELLS[0]))
-    from sync.upkeep import link_waiting
-
     town.submit(link_waiting())
     again = town.get("clerk", f"/api/v1/cases/{case}").json()["timeline"]
     assert len([line for line in again if (line.get("body") or {}).get("text") == "隔壁也听到了"]) == 1
+
+
+def test_a_note_that_was_let_go_does_not_come_into_the_case_later(town: Town) -> None:
+    """QU5, PU12: its author was told that it is not written."""
+    case = town.capture(cell=CELLS[0])
+    said = {
+        "id": new_id(),
+        "case_id": case,
+        "type": "note",
+        "at": 5,
+        "body": {"text": CANARY},
+        "w": f"4:{new_id()}",
+    }
+    town.push("grid_worker_2", "entries", said)
+    (item,) = kept(town)
+    assert act(town, item["id"], "discard", reason="与本案无关").status_code == 200
+    town.submit(administration.grant_role("grid_worker_2", "grid_worker", cell=CELLS[0]))
+    town.submit(link_waiting())
+    town.push("grid_worker_2", "entries", said)  # and once more by its phone, which now sees the case
+    assert CANARY not in town.get("clerk", f"/api/v1/cases/{case}").text
+    assert [row["state"] for row in kept(town, state="all")] == ["discarded"]
+    town.submit(erase_work(Collection.cases, case))  # ER2: it waited for this case, and goes with it
+    rows = town.district.read_blocking(lambda reader: reader.find("quarantine"))
+    assert [row["state"] for row in rows] == ["erased"]
+    (entry,) = town.district.read_blocking(lambda reader: reader.find("document", {"pk": waiting_of(reader)}))
+    assert (entry["gone"] is not None, entry["dek"]) == (True, None)
+
+
+def test_a_note_is_tried_again_once_its_author_sees_the_case(town: Town) -> None:
+    """QU5: the minute's look has not been yet."""
+    case = town.capture(cell=CELLS[0])
+    said = {
+        "id": new_id(),
+        "case_id": case,
+        "type": "note",
+        "at": 5,
+        "body": {"text": CANARY},
+        "w": f"4:{new_id()}",
+    }
+    town.push("grid_worker_2", "entries", said)
+    (item,) = kept(town)
+    assert act(town, item["id"], "apply").json()["code"] == "still_impossible"
+    town.submit(administration.grant_role("grid_worker_2", "grid_worker", cell=CELLS[0]))
+    done = act(town, item["id"], "apply")
+    assert (done.status_code, done.json().get("state")) == (200, "applied"), done.text
+    assert town.get("clerk", f"/api/v1/cases/{case}").text.count(CANARY) == 1
 
 
 def test_an_act_is_not_done_on_somebodys_behalf(town: Town) -> None:

@@ -103,7 +103,7 @@ RULES = (
     Rule("GET", "/api/v1/cases", EVERYBODY - NO_CASES),
     Rule("POST", "/api/v1/cases", also(INTAKE), body={}),
     Rule("GET", "/api/v1/escalations", also(LEADERS | CENTRE | {"duty_officer"})),
-    Rule("GET", "/api/v1/quarantine", also(CENTRE | {"admin", "data_officer"})),
+    Rule("GET", "/api/v1/quarantine", also(CENTRE)),
     Rule("GET", "/api/v1/quarantine/counts", also(CENTRE | {"admin", "data_officer"})),
     Rule("POST", "/api/v1/quarantine/acts", also(CENTRE), body={}),
     Rule("GET", "/api/v1/audit", frozenset({"auditor"})),

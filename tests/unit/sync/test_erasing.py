@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync import erasing
 from sync.commit import commit_group
@@ -15,6 +16,7 @@ from sync.values import Collection
 from tests.unit.sync.district import HOME, NEXT
 from tests.unit.sync.test_other_collections import visit
 from tests.unit.sync.test_places import household
+from tests.unit.sync.test_sealed import carry, sealer
 from tests.unit.sync.test_visits_follow import photo
 
 if TYPE_CHECKING:
@@ -148,6 +150,62 @@ def test_with_a_household_go_its_visits_their_photos_and_what_was_due_there(dist
     assert bo.pull("visits").keys() == {elsewhere}
     assert bo.pull("households").keys() == {other}
     assert bo.pull("files") == bo.pull("tasks") == {}
+
+
+def states(district: District) -> set[str]:
+    return {row["state"] for row in district.rows("quarantine")}
+
+
+def test_bundles_nobody_can_vouch_for_go_with_what_they_say_they_are_or_hang_on(district: District) -> None:
+    """ER2, SE7: the case, a note of it, a recording of that note; and a visit."""
+    an = district.phone("an")
+    case, there = told(an), an.push("visits", visit(an, notes=STORY))
+    stranger = Ed25519PrivateKey.generate()
+    phone = sealer(district)
+    note = an.entry(case["id"], body={"text": STORY})
+    recording = photo(an, note["id"]) | {"transcript": STORY}
+    other = an.new(title=NAME)
+    for collection, doc in (
+        ("cases", case),
+        ("entries", note),
+        ("files", recording),
+        ("visits", there),
+        ("cases", other),
+    ):
+        carry(district, phone.seal(doc, collection, signed_by=stranger))
+    unproven = [row["pk"] for row in district.rows("quarantine", reason="signer_unknown")]
+    assert len(unproven) == 5
+    district.commit(erase_work(Collection.cases, case["id"]))
+    district.commit(erase_work(Collection.visits, there["id"]))
+    rows = district.rows("quarantine", pk=unproven)
+    assert [row["state"] for row in rows] == ["erased"] * 4 + ["open"]
+    assert [row["dek"] is None and not row["payload"] for row in rows] == [True] * 4 + [False]
+
+
+def test_a_visit_put_aside_goes_with_its_household(district: District) -> None:
+    """ER2: it never became a visit."""
+    an = district.phone("an")
+    home = household(district, HOME, contact_name=NAME)
+    an.push("visits", visit(an, household_id=home, notes=STORY, subject_kind=7))
+    large = visit(an, household_id=home, notes=STORY + "长" * 100_000)
+    an.push_rows("visits", [{"newDocumentState": large}])
+    assert len(district.rows("quarantine", state="open")) == 2
+    district.commit(erase_work(Collection.households, home))
+    assert states(district) == {"erased"}
+
+
+def test_a_note_put_aside_before_its_case_goes_with_that_and_nothing_else_does(district: District) -> None:
+    """ER2: what a row claims to be takes nothing along that is here by its own right."""
+    an = district.phone("an")
+    case = an.new(title="漏水")
+    an.push("entries", an.entry(case["id"], "no_such_type", {"text": STORY}))
+    there = an.push("visits", visit(an, notes="平安"))["id"]
+    an.push("files", photo(an, there) | {"kind": "no_such"})
+    an.push("entries", an.entry(case["id"], "no_such_type") | {"id": there})  # says that it is the visit
+    an.push("cases", case)
+    district.commit(erase_work(Collection.cases, case["id"]))
+    kept = district.rows("quarantine")
+    assert [row["state"] for row in kept] == ["erased", "open", "erased"]
 
 
 @pytest.mark.parametrize("erased", ["visits", "files"])

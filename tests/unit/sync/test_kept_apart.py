@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from sync import casework, upkeep
+from sync.cases.shapes import UUID_PATTERN
 from sync.erasing import erase_work
 from sync.upkeep import link_waiting
 from sync.values import Collection
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.unit.sync.district import District
 
+UUID = re.compile(UUID_PATTERN.strip("^$"))
 CANARY = "金丝雀七号"
 
 
@@ -133,6 +136,33 @@ def test_who_is_recused_is_sent_nothing_that_names_the_case(district: District) 
     told = again.pull("notices").values()
     assert [notice["kind"] for notice in told] == ["kept_aside"]
     assert case["id"] not in json.dumps(list(told))
+
+
+def test_by_a_row_that_is_put_aside_nobody_finds_out_whether_a_guessed_case_is_real(
+    district: District,
+) -> None:
+    """QU3, VI7: kept from it, in another's cell, or nowhere: answers and notices are alike to the byte."""
+    an, cui = district.phone("an"), district.phone("cui")
+    kept_from, elsewhere = an.capture(), an.capture()
+    district.act("director", kept_from["id"], "recuse", user=user_id("cui"), reason="亲属")
+    named = (kept_from["id"], elsewhere["id"], cui.new()["id"])
+    for collection, rows in (
+        ("entries", [cui.entry(case, "no_such_type") for case in named]),
+        ("files", [{"id": cui.new()["id"], "owner_id": case, "kind": "no_such"} for case in named]),
+    ):
+        before = set(cui.pull("notices"))
+        answers = cui.push_rows(collection, [{"newDocumentState": row} for row in rows])
+        told = [text for key, text in cui.pull("notices").items() if key not in before]
+
+        def without_ids(shown: Any) -> str:
+            return UUID.sub("", json.dumps(shown, sort_keys=True))
+
+        assert len({without_ids(answers[row["id"]]) for row in rows}) == 1
+        assert len(told) == 3
+        assert len({without_ids(notice) for notice in told}) == 1
+        assert {notice["args"]["id"] for notice in told} == {row["id"] for row in rows}
+    district.act("director", elsewhere["id"], "recuse", user=user_id("cui"), reason="亲属")
+    assert len(cui.pull("notices")) == 6  # one that went now would tell as much
 
 
 # --- what waits for its case -----------------------------------------------------------------------------------------

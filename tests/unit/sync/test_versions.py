@@ -11,7 +11,7 @@ from sync.cases.fields import FIELDS
 from sync.cases.schema import json_schema
 from sync.errors import BadCheckpoint
 from sync.values import Collection
-from tests.unit.sync.district import HOME, middle_of
+from tests.unit.sync.district import HOME, middle_of, user_id
 
 if TYPE_CHECKING:
     from tests.unit.sync.district import District, Phone
@@ -341,3 +341,54 @@ def test_numbers_that_clients_make_up_fill_no_memory() -> None:
         assert versions.added(Collection.cases, number) <= versions.added(Collection.cases, 0)
         assert versions.added(Collection.cases, 0, number) <= versions.added(Collection.cases, 0)
     assert versions._added.cache_info().currsize <= before + 3
+
+
+def test_what_was_kept_of_an_app_too_old_is_closed_once_its_update_hands_it_in(district: District) -> None:
+    """EV6, QU3: by itself, also where a person had let it go; what is somebody else's to decide stays."""
+    an, other = phone_of(district, "an", 0), phone_of(district, "an", 0, "an-2")
+    taken, let_go, changed, left = (an.new(title=title) for title in ("漏水", "噪音", "停车", "路灯"))
+    elsewhere = other.new(title="围墙")
+    note = an.entry(taken["id"], body={"text": "又漏了"})
+    an.push("cases", taken, let_go, changed, left)
+    an.push("entries", note)
+    other.push("cases", elsewhere)
+    district.store.write(lambda tx: tx.update("quarantine", {"doc_id": let_go["id"]}, {"state": "discarded"}))
+    an.told = 2
+    an.push("cases", taken, let_go, changed | {"title": "停车难", "w": an.next_w()}, elsewhere)
+    an.push("entries", note)
+    states = {row["doc_id"]: row["state"] for row in district.rows("quarantine", reason="schema_too_old")}
+    assert states == {
+        taken["id"]: "arrived",
+        let_go["id"]: "arrived",
+        note["id"]: "arrived",
+        changed["id"]: "open",  # another write: a person compares
+        left["id"]: "open",
+        elsewhere["id"]: "open",  # another phone's
+    }
+    told = [notice for notice in district.notices_of("an") if notice["code"] == "kept_arrived"]
+    assert [notice["args"]["id"] for notice in told] == [taken["id"], let_go["id"], note["id"]]
+    assert told[0]["args"]["text"].endswith("应用更新后手机已重新交来。")
+    an.push("cases", taken)
+    assert len([n for n in district.notices_of("an") if n["code"] == "kept_arrived"]) == 3
+
+
+def test_what_its_author_may_not_write_any_more_has_not_arrived(district: District) -> None:
+    """EV6, PU8: a stub of that very write stands, and is kept from him by now."""
+    an = phone_of(district, "an", 2)
+    sent = an.new(title="漏水")
+    an.push_rows("cases", [{"newDocumentState": sent, "schema": 0}])
+    district.act("director", sent["id"], "recuse", user=user_id("an"), reason="亲属")
+    an.push("cases", sent)
+    assert {row["state"] for row in district.rows("quarantine", reason="schema_too_old")} == {"open"}
+    assert "kept_arrived" not in {notice["code"] for notice in district.notices_of("an")}
+
+
+def test_a_row_too_old_of_which_a_stub_stands_has_arrived_once_it_is_written(district: District) -> None:
+    """EV4, EV6: the same write, told in a version that can be read, fills the stub."""
+    an = phone_of(district, "an", 2)
+    sent = an.new(title="漏水")
+    an.push_rows("cases", [{"newDocumentState": sent, "schema": 0}])
+    assert [row["state"] for row in district.rows("quarantine")] == ["open"]
+    an.push("cases", sent)
+    assert district.whole("cases", sent["id"])["title"] == "漏水"
+    assert [row["state"] for row in district.rows("quarantine")] == ["arrived"]
