@@ -13,6 +13,7 @@ addRxPlugin(RxDBLocalDocumentsPlugin)
 
 const SESSION = 'session'
 const NAP_MS = 20
+const NEVER_MS = 24 * 3_600_000
 const PATIENCE_MS = 60_000 // until a phone that does not answer counts as hanging
 
 interface Asked {
@@ -76,6 +77,7 @@ const server = new Server({
   },
 })
 
+let tellEmptied: () => void
 let database: RxDatabase
 let phone: Phone
 
@@ -102,6 +104,21 @@ async function written(name: CollectionName, id: string) {
   return found
 }
 
+let emptying: Promise<void> | null = null
+const emptied = new Promise<void>((resolve) => {
+  tellEmptied = resolve
+})
+
+/** What an app does that was told to empty itself. */
+function empty(): Promise<void> {
+  emptying ??= (async () => {
+    await phone.stop()
+    await database.remove()
+    tellEmptied()
+  })()
+  return emptying
+}
+
 const commands = {
   async signIn(username: string, password: string) {
     return (await server.signIn(username, password, { name: 'browser' })).deviceId
@@ -120,6 +137,8 @@ const commands = {
       memory: memoryIn(database),
       counter: counterIn(database),
       collections: Object.fromEntries(names.map((name) => [name, collection(name)])),
+      pokes: { pollMs: NEVER_MS }, // what happens here is not mended by a poll a minute later
+      onEmptyYourself: () => void empty(),
       onError: (name, error) => log.errors.push(`${name}: ${String(error)}`),
       ...(pushBatch === undefined ? {} : { pushBatch }),
     })
@@ -153,6 +172,13 @@ const commands = {
   unsent: () => phone.unsent(),
   leads: () => Promise.resolve(database.isLeader()),
   log: () => Promise.resolve(log),
+  emptied: () => emptied,
+
+  /** The token has run out: the server refuses it. */
+  async spend_token() {
+    localStorage.setItem(SESSION, JSON.stringify({ ...server.session, accessToken: 'spent' }))
+  },
+
   hold: (kind: 'push' | 'pull' | null) => Promise.resolve(line.hold(kind)),
   held: () => line.held(),
 

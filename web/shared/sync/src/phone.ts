@@ -123,7 +123,7 @@ export class Phone {
     const told = {
       app: this.options.app ?? 'unknown',
       schema: { from, to: this.options.server.schema },
-      wall: Date.now(),
+      wall: this.options.server.now(),
       pending,
       cursors,
       ...(digests.length > 0 ? { digests } : {}),
@@ -193,6 +193,7 @@ export class Phone {
     })
     const answers: Doc[] = []
     for (const batch of cut(told, this.limits)) answers.push(...(await this.pushBatch(name, batch)))
+    if (this.options.server.wiping) this.emptySoon()
     return answers
   }
 
@@ -209,7 +210,7 @@ export class Phone {
 
   private async pull(shelf: Shelf, checkpoint: Checkpoint | null): Promise<Page> {
     if (this.options.server.wiping) {
-      void this.emptyIfStopped()
+      this.emptySoon()
       return this.nothing(checkpoint)
     }
     let page = await this.page(shelf, checkpoint)
@@ -233,8 +234,9 @@ export class Phone {
       shelf.size.came(page.checkpoint.h !== null)
       return page
     } catch (error) {
-      if (this.options.server.wiping) return null
-      throw error
+      if (!this.options.server.wiping) throw error
+      this.emptySoon()
+      return null
     }
   }
 
@@ -353,6 +355,13 @@ export class Phone {
       await this.sync()
     }
     return 'healed'
+  }
+
+  /** Once what is under way, the answer to the last push too, is in the store; nobody might ask again for a minute. */
+  private emptySoon(): void {
+    const settled = Promise.all([...this.shelves.values()].map((shelf) => shelf.replication.awaitInSync()))
+    // a store that is closed by then has been emptied, or is when it is opened again
+    settled.then(() => this.emptyIfStopped()).catch(() => undefined)
   }
 
   private async emptyIfStopped(): Promise<void> {
