@@ -14,7 +14,7 @@ addRxPlugin(RxDBLocalDocumentsPlugin)
 const SESSION = 'session'
 const NAP_MS = 20
 const NEVER_MS = 24 * 3_600_000
-const PATIENCE_MS = 60_000 // until a phone that does not answer counts as hanging
+const PATIENCE_MS = 180_000 // until a phone that does not answer counts as hanging
 
 interface Asked {
   path: string
