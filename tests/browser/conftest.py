@@ -1,4 +1,4 @@
-"""A small demo district served by the real process, and Chromium to look at it with."""
+"""A small demo district served by the real process, the page of a phone, and Chromium to look at both with."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 from server.demo.prepare import prepare
 from server.settings import Settings
 from tests.browser.visit import Demo
+from tests.http.town import build_town
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,34 @@ def demo(prepared: Path, tmp_path: Path, browser: Browser) -> Iterator[Demo]:
         process.wait(PATIENCE)
         if process.stdout is not None:
             process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def phone_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a phone with the client library, bundled."""
+    node, vite = shutil.which("node"), ROOT / "web" / "node_modules" / "vite" / "bin" / "vite.js"
+    if node is None or not vite.is_file():
+        pytest.fail("no Node, or no Vite in web/: run `make setup`")
+    folder = tmp_path_factory.mktemp("phone")
+    config = Path(__file__).parent / "phone" / "vite.config.mjs"
+    made = subprocess.run(
+        [node, vite, "build", "--config", config, "--outDir", folder],
+        cwd=ROOT / "web",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder / "page.js"
+
+
+@pytest.fixture(scope="session")
+def town_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small town's files, made once and copied for each story."""
+    folder = tmp_path_factory.mktemp("town") / "town"
+    folder.mkdir()
+    build_town(folder)
+    return folder
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

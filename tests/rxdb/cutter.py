@@ -27,6 +27,7 @@ class Cutter:
         self.connections = 0
         self._target = target
         self._sent, self._told = list(sent), list(told)
+        self._open: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._server: asyncio.Server | None = None
@@ -44,6 +45,17 @@ class Cutter:
         self._thread.join()
         self._loop.close()
 
+    def spoil(self, *, sent: Iterable[int | None] = (), told: Iterable[int | None] = ()) -> None:
+        """Cut what is open now, and the connections that come next at these numbers of bytes."""
+
+        async def spoiled() -> None:
+            past = [None] * self.connections
+            self._sent, self._told = [*past, *sent], [*past, *told]
+            for task in self._open:
+                task.cancel()
+
+        asyncio.run_coroutine_threadsafe(spoiled(), self._loop).result()
+
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._connected, "127.0.0.1", 0)
 
@@ -58,6 +70,7 @@ class Cutter:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = self.connections
         self.connections += 1
+        self._keep(asyncio.current_task())
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
 
         def most(cuts: list[int | None]) -> int | None:
@@ -76,6 +89,11 @@ class Cutter:
             await asyncio.gather(*ways, return_exceptions=True)
             for end in (writer, back):
                 end.transport.abort()
+
+    def _keep(self, task: asyncio.Task[Any] | None) -> None:
+        assert task is not None
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
 
     async def _pass(self, reader: Any, writer: Any, most: int | None) -> bool:
         """Whether it was cut rather than over."""

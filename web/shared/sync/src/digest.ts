@@ -1,7 +1,7 @@
 import type { CollectionName, Digest, Healed } from './wire.ts'
 
 export type Held = ReadonlyMap<string, number>
-type Post = <T>(path: string, body: unknown) => Promise<T>
+type Post = <T extends object>(path: string, body: object) => Promise<T>
 
 const EMPTY: Digest = { count: 0, sum: '0'.repeat(16) }
 /** So few documents are named rather than divided further. */

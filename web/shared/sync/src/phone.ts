@@ -4,6 +4,7 @@ import type { RxReplicationState } from 'rxdb/plugins/replication'
 import { Subject } from 'rxjs'
 import { askToHeal, differing, digestOf, same } from './digest.ts'
 import { lostSince, restoredTo } from './epoch.ts'
+import { PageSize } from './pages.ts'
 import { Pokes } from './pokes.ts'
 import type { PokeOptions } from './pokes.ts'
 import { Refused } from './server.ts'
@@ -41,6 +42,7 @@ interface Shelf {
   collection: RxCollection<Doc>
   replication: RxReplicationState<Doc, Checkpoint>
   resync: Subject<'RESYNC'>
+  size: PageSize
   last: Checkpoint | null
   /** Taken in with the next page: what heals, and what is not to be held after a restore. */
   waiting: Doc[]
@@ -86,9 +88,10 @@ export class Phone {
     return phone
   }
 
-  /** Pull and push now, and resolve when nothing is under way. */
+  /** Pull and push now, and resolve when nothing is under way; in a tab that had left this to another, too. */
   async sync(): Promise<void> {
-    for (const shelf of this.shelves.values()) shelf.resync.next('RESYNC')
+    // begins it here, or pulls again where it has begun
+    await Promise.all([...this.shelves.values()].map((shelf) => shelf.replication.start()))
     await Promise.all([...this.shelves.values()].map((shelf) => shelf.replication.awaitInSync()))
     await this.emptyIfStopped()
   }
@@ -120,7 +123,7 @@ export class Phone {
     const told = {
       app: this.options.app ?? 'unknown',
       schema: { from, to: this.options.server.schema },
-      wall: Date.now(),
+      wall: this.options.server.now(),
       pending,
       cursors,
       ...(digests.length > 0 ? { digests } : {}),
@@ -160,6 +163,7 @@ export class Phone {
 
   private shelf(name: CollectionName, collection: RxCollection<Doc>): Shelf {
     const resync = new Subject<'RESYNC'>()
+    const size = new PageSize(() => this.options.server.now())
     const replication = replicateRxCollection<Doc, Checkpoint>({
       replicationIdentifier: `wangge-${name}`, // never changed: another one pushes everything again without a base
       collection,
@@ -178,7 +182,7 @@ export class Phone {
       },
     })
     replication.error$.subscribe((error) => this.options.onError?.(name, error))
-    const shelf: Shelf = { name, collection, replication, resync, last: null, waiting: [] }
+    const shelf: Shelf = { name, collection, replication, resync, size, last: null, waiting: [] }
     return shelf
   }
 
@@ -189,6 +193,7 @@ export class Phone {
     })
     const answers: Doc[] = []
     for (const batch of cut(told, this.limits)) answers.push(...(await this.pushBatch(name, batch)))
+    if (this.options.server.wiping) this.emptySoon()
     return answers
   }
 
@@ -205,7 +210,7 @@ export class Phone {
 
   private async pull(shelf: Shelf, checkpoint: Checkpoint | null): Promise<Page> {
     if (this.options.server.wiping) {
-      void this.emptyIfStopped()
+      this.emptySoon()
       return this.nothing(checkpoint)
     }
     let page = await this.page(shelf, checkpoint)
@@ -224,10 +229,14 @@ export class Phone {
   /** A page, or null where the device was stopped: it hands in, and is told nothing any more (PU13). */
   private async page(shelf: Shelf, checkpoint: Checkpoint | null): Promise<Page | null> {
     try {
-      return await this.options.server.post<Page>(`/sync/v1/${shelf.name}/pull`, { checkpoint, limit: 1 })
+      const asked = (lost: boolean) => ({ checkpoint, limit: 1, bytes: shelf.size.wish(lost) })
+      const page = await this.options.server.post<Page>(`/sync/v1/${shelf.name}/pull`, asked)
+      shelf.size.came(page.checkpoint.h !== null)
+      return page
     } catch (error) {
-      if (this.options.server.wiping) return null
-      throw error
+      if (!this.options.server.wiping) throw error
+      this.emptySoon()
+      return null
     }
   }
 
@@ -259,6 +268,8 @@ export class Phone {
   /** Documents whose last state here is not the one the replication knows of the server. */
   private async pending(shelf: Shelf): Promise<number> {
     const documents = await this.documents(shelf)
+    // what the server has stands beside the documents, and is open once the replication has begun in this tab
+    if (shelf.replication.metaInstance === undefined) await shelf.replication.start()
     const meta = shelf.replication.metaInstance
     if (meta === undefined || documents.length === 0) return documents.length
     const known = await meta.findDocumentsById(
@@ -331,7 +342,7 @@ export class Phone {
 
   private async heal(shelf: Shelf, epoch: number): Promise<Verdict> {
     const { server } = this.options
-    const post = <T>(path: string, body: unknown) => server.post<T>(path, body)
+    const post = <T extends object>(path: string, body: object) => server.post<T>(path, body)
     const ranges = await differing(post, shelf.name, epoch, await this.held(shelf))
     for (let more = ranges.length > 0; more; ) {
       // no push in between: its answer would be newer than what heals
@@ -344,6 +355,13 @@ export class Phone {
       await this.sync()
     }
     return 'healed'
+  }
+
+  /** Once what is under way, the answer to the last push too, is in the store; nobody might ask again for a minute. */
+  private emptySoon(): void {
+    const settled = Promise.all([...this.shelves.values()].map((shelf) => shelf.replication.awaitInSync()))
+    // a store that is closed by then has been emptied, or is when it is opened again
+    settled.then(() => this.emptyIfStopped()).catch(() => undefined)
   }
 
   private async emptyIfStopped(): Promise<void> {

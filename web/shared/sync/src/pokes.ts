@@ -66,7 +66,7 @@ export class Pokes {
       try {
         const { ticket } = await this.server.post<{ ticket: string }>('/sync/v1/ticket', {})
         const path = `/sync/v1/stream?ticket=${encodeURIComponent(ticket)}`
-        const answer = await this.server.ask(path, 'GET', undefined, this.abort.signal)
+        const answer = await this.server.stream(path, this.abort.signal)
         this.turn(true)
         for await (const event of eventsOf(answer)) {
           attempt = 0

@@ -41,6 +41,9 @@ export class Refused extends Error {
   }
 }
 
+/** What a request says: given, or made anew for each attempt; `lost` when no answer to the one before came whole. */
+export type Body = object | ((lost: boolean) => object)
+
 /** The replication was stopped while a request waited. */
 export class Stopped extends Error {}
 
@@ -80,18 +83,35 @@ export class Server {
   }
 
   /** The answer's JSON. Throws `Refused` for what trying again does not help, `Stopped` after the end. */
-  async post<T>(path: string, body: unknown): Promise<T> {
-    const answer = await this.ask(path, 'POST', body)
-    return (await answer.json()) as T
+  async post<T extends object>(path: string, body: Body): Promise<T> {
+    return this.ask(path, 'POST', async (answer) => (await answer.json()) as T, body)
   }
 
   /** The answer as it comes, for a stream. */
-  async ask(path: string, method: 'GET' | 'POST', body?: unknown, signal?: AbortSignal): Promise<Response> {
+  async stream(path: string, signal: AbortSignal): Promise<Response> {
+    return this.ask(path, 'GET', (answer) => Promise.resolve(answer), undefined, signal)
+  }
+
+  now(): number {
+    return (this.options.now ?? Date.now)()
+  }
+
+  /** What `read` makes of the answer; one that breaks off while it is read has not come. */
+  private async ask<T extends object>(
+    path: string,
+    method: 'GET' | 'POST',
+    read: (answer: Response) => Promise<T>,
+    body?: Body,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    let lost = false
     for (let attempt = 0; ; attempt += 1) {
       if (this.sleeper.ended) throw new Stopped()
       const token = this.session?.accessToken ?? null
-      const answer = await this.fetch(path, method, body, token, signal).catch(() => null)
+      const told: object | undefined = typeof body === 'function' ? body(lost) : body
+      const answer: Response | null = await this.fetch(path, method, told, token, signal).catch(() => null)
       if (signal?.aborted) throw new Stopped()
+      lost = answer === null
       if (answer === null) await this.rest('offline', pause(attempt, this.chance()))
       else if (answer.status === 429 || answer.status === 503) {
         const asked = retryAfter(answer.headers.get('retry-after'), this.now())
@@ -104,20 +124,24 @@ export class Server {
       }
       else if (answer.status === 426) await this.rest('too_old', LONG_MS)
       else {
-        this.stand('online')
         if (answer.headers.get('wangge-wipe') === 'true') this.stopDevice()
-        if (!answer.ok) throw await refusal(answer)
-        return answer
+        if (!answer.ok) {
+          this.stand('online')
+          throw await refusal(answer)
+        }
+        const whole = await read(answer).catch(() => null)
+        if (whole !== null) {
+          this.stand('online')
+          return whole
+        }
+        lost = true
+        await this.rest('offline', pause(attempt, this.chance()))
       }
     }
   }
 
   private chance(): number {
     return (this.options.random ?? Math.random)()
-  }
-
-  private now(): number {
-    return (this.options.now ?? Date.now)()
   }
 
   private stand(standing: Standing): void {

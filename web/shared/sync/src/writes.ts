@@ -5,17 +5,6 @@ export interface Counter {
   next(): number | Promise<number>
 }
 
-/** A counter in something like localStorage. */
-export function storedCounter(storage: Pick<Storage, 'getItem' | 'setItem'>, key: string): Counter {
-  return {
-    next() {
-      const next = Number(storage.getItem(key) ?? 0) + 1
-      storage.setItem(key, String(next))
-      return next
-    },
-  }
-}
-
 /** A UUID of version 7: it begins with the time it was made at. */
 export function uuid7(now = Date.now(), random: (bytes: Uint8Array) => Uint8Array = fill): string {
   const bytes = random(new Uint8Array(16))

@@ -11,6 +11,25 @@ describe('a request waits for what passes, and says what does not', () => {
     expect(standings).toEqual(['offline', 'online'])
   })
 
+  test('an answer that breaks off is none', async () => {
+    const { server, asked, standings } = faked((_, count) => {
+      if (count > 2) return json({ n: 1 })
+      const broken = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode('{"n":'))
+          if (count === 1) controller.error(new TypeError('cut'))
+          else controller.close()
+        },
+      })
+      return new Response(broken)
+    })
+    const told: boolean[] = []
+    expect(await server.post('/x', (lost) => ({ told: told.push(lost) }))).toEqual({ n: 1 })
+    expect(told).toEqual([false, true, true])
+    expect(asked.map((one) => one.body)).toEqual([{ told: 1 }, { told: 2 }, { told: 3 }])
+    expect(standings).toEqual(['offline', 'online'])
+  })
+
   test('a server that has no time is left alone for as long as it asks, and a little longer', async () => {
     const { server, slept } = faked((_, count) =>
       count === 1 ? json({}, 503, { 'retry-after': '30' }) : json({ n: 1 }),
