@@ -181,6 +181,12 @@ def admitted(connection: Connection, caller: Caller) -> tuple["Admission", Devic
     return admission, device
 
 
+def charged(connection: Connection, caller: Caller, octets: int) -> None:
+    """FL7: bytes of a file that the caller's device has sent."""
+    admission: Admission = connection.app.state.admission
+    admission.charge((caller.district, caller.device_pk), monotonic_ms(), 0, octets)
+
+
 class Admission:
     """The three of them together; from the loop only."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from litestar import Request, Response, delete, get, head, patch, post, route
 from litestar.enums import HttpMethod
 
+from server.admission import admitted, charged
 from server.auth.callers import Caller
 from server.auth.guards import runtime_of
 from server.console.asking import actor_of, district_of, look
@@ -87,6 +88,7 @@ async def tell_tus() -> Response[None]:
 @post(FILES_PATH, opt=_LATE, status_code=201, request_max_body_size=None)
 async def create_upload(request: HttpRequest, caller: Caller) -> Response[None]:
     """Begin an upload: `Upload-Length`, `Upload-Metadata` with `file_id` and `sha256`; a body is its first part."""
+    admitted(request, caller)
     tus.check_version(request.headers.get("tus-resumable"))
     if "upload-concat" in request.headers or "upload-defer-length" in request.headers:
         raise BadRequest("不支持 Upload-Concat 与 Upload-Defer-Length。")
@@ -149,6 +151,7 @@ async def act_on_upload(request: HttpRequest, caller: Caller, upload_id: str) ->
 
 
 async def _row(request: HttpRequest, caller: Caller, upload_id: str) -> Row:
+    admitted(request, caller)
     tus.check_version(request.headers.get("tus-resumable"))
     district = district_of(request, caller)
     return await district.read(lambda reader: uploads.find_upload(reader, upload_id, caller.user_pk))
@@ -184,6 +187,7 @@ async def _append(
     if row["received"] != offset or row["state"] != "open":
         raise uploads.OffsetDiffers
     row = await tus.take_in(runtime.files, district, _sender(caller), row, request.stream(), checksum)
+    charged(request, caller, row["received"] - offset)
     if row["state"] == "complete":
         runtime.files.look(district)
     return row

@@ -16,6 +16,7 @@ from server.phones import Account, Phone as SimulatedPhone, check_phone
 from server.phones_line import Figures, Line
 from tests.http.test_bad_input import problem
 from tests.http.town import CELLS, PASSWORD, Town, middle_of, new_id
+from tests.http.tus import create
 
 PULL = "/sync/v1/cases/pull"
 
@@ -49,11 +50,12 @@ def test_a_device_that_asks_without_end_is_asked_to_wait_and_others_are_not(town
         ("/sync/v1/receipts", {"writes": []}),
     ):
         assert town.post("grid_worker", path, body).status_code == 429
+    assert create(town, "grid_worker", new_id(), b"abc").status_code == 429
     assert pull(town, "clerk").status_code == 200
     # what never closes (FL8)
     assert town.get(None, "/health/live").status_code == 200
     assert town.get(None, "/health/ready").status_code == 200
-    assert 'wangge_asked_to_wait_total{why="budget"} 7' in town.get(None, "/metrics").text
+    assert 'wangge_asked_to_wait_total{why="budget"} 8' in town.get(None, "/metrics").text
     answer = town.client.delete("/api/v1/sessions/current", headers=town.bearer("grid_worker"))
     assert answer.status_code == 204
 
