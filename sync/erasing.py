@@ -169,7 +169,7 @@ def _erase(tx: Tx, context: Context, doc: Doc, action: str) -> Erased:
     batch = new_batch(tx, context)
     items = [batch.husk(one) for one in docs if one.gone is None]
     for item in items:
-        _empty(batch, item)
+        _empty(batch, item, alone=item.doc.pk == doc.pk)
     if doc.collection == Collection.cases:
         batch.closed += [row for row in tx.namings(cases=[doc.pk]) if row.v_to is None and not row.denied]
     _empty_beside(tx, context, docs)
@@ -227,14 +227,17 @@ def _visits_to(tx: Tx, home: Doc) -> list[Doc]:
         after = rows[-1]["pk"]
 
 
-def _empty(batch: Batch, item: Item) -> None:
-    """Close every open place, drop the key, empty the row."""
+def _empty(batch: Batch, item: Item, *, alone: bool) -> None:
+    """Close every open place, drop the key, empty the row.
+
+    What hangs on something that goes, too, is found by phones through that; what goes `alone` by its own places.
+    """
     # Of what hangs on a visit that lies in no cell, its author's is the only place there is.
     nowhere = item.doc.cell is None
     for kind in (Place.cell, Place.duty, Place.person):
         batch.place(item, kind, None)
     own = item.doc.own_since is not None or item.doc.collection == Collection.notices
-    if item.doc.case_pk is None or own or nowhere:
+    if alone or item.doc.case_pk is None or own or nowhere:
         batch.close_author(item)
     item.wrote = True
     item.doc = structs.replace(

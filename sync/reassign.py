@@ -151,8 +151,10 @@ def reassign_work(budget: Budget) -> Work[Piece]:
 
 
 def _piece(tx: Tx, context: Context, row: Row, budget: Budget) -> Piece:
-    task = rules.Task.of(row)
-    after, upto = int(row["after"]), int(row["upto"])
+    task, config = rules.Task.of(row), context.configs.get(tx)
+    after, planned = int(row["after"]), int(row["upto"])
+    # What was written meanwhile to a home that had not moved yet came into the cell of the past with it.
+    upto = max(planned, tx.head().next_pk - 1) if task.kind == rules.EDITION else planned
     looked = moved = windows = 0
     is_spent, spent = budget.begin(), False
     while after < upto and looked < budget.rows and windows < _WINDOWS and not spent:
@@ -164,7 +166,12 @@ def _piece(tx: Tx, context: Context, row: Row, budget: Budget) -> Piece:
             order=["pk"],
             columns=_COLUMNS,
         )
-        wanted = [line["pk"] for line in found if rules.concerns(task, context.configs.get(tx), line)]
+        wanted = [
+            line["pk"]
+            for line in found
+            if rules.concerns(task, config, line)
+            and (line["pk"] <= planned or rules.has_vanished(config, line["cell"]))
+        ]
         after = last
         for start in range(0, len(wanted), STEP):
             step = wanted[start : start + min(STEP, budget.rows - looked)]
@@ -177,7 +184,12 @@ def _piece(tx: Tx, context: Context, row: Row, budget: Budget) -> Piece:
                 break
         spent = spent or is_spent()
     done = after >= upto
-    changes = {"after": after, "moved": row["moved"] + moved, "state": DONE if done else RUNNING}
+    changes = {
+        "after": after,
+        "upto": max(planned, after),
+        "moved": row["moved"] + moved,
+        "state": DONE if done else RUNNING,
+    }
     tx.update("reassignment", {"pk": row["pk"]}, changes | {"ended_at": context.now if done else None})
     if done:
         audit_row(tx, context, tx.number(), "reassign.done", [f"reassignment:{row['pk']}"])

@@ -38,17 +38,20 @@ class Task(Struct, frozen=True):
         return cls(row["kind"], row["source"] or 0, row["target"] or 0, heirs)
 
 
+def has_vanished(config: Config, cell_pk: int | None) -> bool:
+    """Whether this is a cell, and of an edition of the past."""
+    return cell_pk not in {None, OUTSIDE} and not placing.in_force(config, cell_pk or OUTSIDE)
+
+
 def concerns(task: Task, config: Config, line: Row) -> bool:
     """Whether a row might have to move, told by its columns alone."""
     collection = line["collection"]
     if task.kind == EDITION:
         if collection not in _OF_A_CELL:
             return False
-        vanished = not placing.in_force(config, line["cell"] or OUTSIDE) and line["cell"] not in {
-            None,
-            OUTSIDE,
-        }
-        return vanished or (collection == Collection.cases and line["status"] in _OPEN)
+        return has_vanished(config, line["cell"]) or (
+            collection == Collection.cases and line["status"] in _OPEN
+        )
     if task.kind == UNIT:
         return (
             collection == Collection.cases

@@ -311,7 +311,13 @@ def pasts(
         own = by_doc.get(doc.pk, []) if case != doc.pk else []
         followed = by_doc.get(case, [])
         if doc.collection == Collection.tasks:
-            # Of its case's places a task shares the cell alone; a person's task not even that.
-            followed = [row for row in followed if row.kind == Place.cell and doc.cell is not None]
+            # Of its case's places a task shares the cell alone; a person's task not even that. One that lies nowhere
+            # any more shared it until it left its last cell.
+            until = (
+                FOREVER
+                if doc.cell is not None
+                else max((x.v_to for x in own if x.kind == Place.cell), default=0)
+            )
+            followed = [row for row in followed if row.kind == Place.cell and row.v_from < until]
         result[doc.pk] = Past((*followed, *own), tuple(by_class.get(case, ())))
     return result

@@ -710,6 +710,11 @@ class History:
                 self._judge_entry(phone, doc, before)
             else:
                 self.judge_other(phone, collection, doc, before)
+        for row in rows if collection == "cases" else ():
+            # Last: what a later row raises of one merged case is raised of all that went into it.
+            case = self.oracle.cases.get(row["newDocumentState"]["id"])
+            if case is not None and self.oracle.case_level(phone.user, case, self.n) == FULL:
+                self._agree(case)
 
     def judge_other(self, phone: Phone, collection: str, doc: dict[str, Any], before: int) -> None:
         raise NotImplementedError(collection)  # a town pushes other things; a history does not
@@ -731,7 +736,6 @@ class History:
             case = self.oracle.capture(key, phone.user, cell, klass, n)
             case.fix = History._cell_of(located)
             self._link_waiting(case, n)
-            self._agree(case)
             return
         if self.oracle.case_level(phone.user, case, n) != FULL:
             if self.words(key) != self.before[key]:
@@ -745,7 +749,6 @@ class History:
         if wanted != former and wanted > case.klass and truth["protection"] == CLASS_NAMES[wanted]:
             self._expect_number(before, f"raising {key[-4:]}")
             self.oracle.set_class(case, wanted, n)
-        self._agree(case)
 
     def _expect_number(self, before: int, what: str) -> None:
         if self.n <= before:

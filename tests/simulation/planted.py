@@ -273,7 +273,7 @@ BUGS = (
         "town:400",
         (
             "visibility",
-            "for row in followed if row.kind == Place.cell and doc.cell is not None]",
+            "for row in followed if row.kind == Place.cell and row.v_from < until]",
             "for row in followed]",
         ),
     ),
