@@ -47,13 +47,17 @@ def test_an_address_inside_an_application_gets_its_page(dist: Served) -> None:
         "/link.txt",
         "/assets/index-Ab12Cd34.js.map",
         "/%2e%2e/etc/passwd",
-        "/m/%00",
         "/..%5cx",
     ],
 )
 def test_what_was_not_built_is_not_found(dist: Served, path: str) -> None:
     answer = dist.client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_an_address_with_a_nul_is_none_of_ours(dist: Served) -> None:
+    answer = dist.client.get("/m/%00")
+    assert (answer.status_code, answer.json()["code"]) == (400, "address_refused")
 
 
 def test_a_file_whose_name_carries_a_hash_is_kept_for_ever(dist: Served) -> None:

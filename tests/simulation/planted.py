@@ -308,7 +308,7 @@ BUGS = (
     bug(
         "a re-assignment forgets how far it is",
         "town:40",
-        ("reassign", '{"after": after, "moved"', '{"after": after + 40, "moved"'),
+        ("reassign", '"after": after,\n        "upto"', '"after": after + 40,\n        "upto"'),
     ),
     bug(
         "a stand-in stays for ever",

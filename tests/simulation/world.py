@@ -13,6 +13,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from geo.layer import read_geojson
 from geo.points import Crs
@@ -249,8 +250,12 @@ class World:
         """One page, and the head it was made at."""
         self.operations += 1
         caller = self.caller(device, user)
-        pulling.PAGE_DOCS, pulling.BATCH = self.server_page, self.batch
-        with self.store.read() as reader:
+        # only for this page: other tests of the process have the server's own sizes
+        with (
+            patch.object(pulling, "PAGE_DOCS", self.server_page),
+            patch.object(pulling, "BATCH", self.batch),
+            self.store.read() as reader,
+        ):
             config = self.configs.get(reader)
             page = pull(
                 reader,
