@@ -31,6 +31,7 @@ REGRESSIONS = {
     1_001_102: "a visit to a home that has not moved yet moves after it",
     1_001_274: "a task of the desk that is erased leaves the phones that had it by its case's former cell",
     231: "the author of a sealed case that moves stays named where he directs the centre of its new cell",
+    310: "a photo that is sent again finds its case, as a note does",
     65: "an edition that comes while the one before is still followed takes its place",
 }
 

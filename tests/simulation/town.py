@@ -406,6 +406,8 @@ class Town(History):
     def judge_other(self, phone: Phone, collection: str, doc: dict[str, Any], before: int) -> None:
         key, n = doc["id"], self.n
         if key in self.oracle.things:
+            if collection == "files":  # sent again, it finds what it waits for, as an entry does
+                self.find_owner(self.oracle.things[key], n)
             return
         if collection == "visits":
             self._expect_number(before, f"visit {key[-4:]}")
