@@ -717,7 +717,7 @@ class History:
                 self._agree(case)
 
     def judge_other(self, phone: Phone, collection: str, doc: dict[str, Any], before: int) -> None:
-        raise NotImplementedError(collection)  # a town pushes other things; a history does not
+        raise self.broken(f"a history of cases and entries pushed {collection}")
 
     def learn(self) -> None:
         """Take in what the server has made by itself; a history of cases and entries has nothing of that."""
