@@ -8,7 +8,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Protocol
 
 import brotli
@@ -47,6 +47,7 @@ class EncodingBroken(BadRequest):
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(64)
 def chosen(accept: str, known: tuple[str, ...] = ENCODINGS) -> str | None:
     """Which of the `known` encodings an ``Accept-Encoding`` likes best (RFC 9110, 12.5.3); None: as it is."""
     said: dict[str, float] = {}

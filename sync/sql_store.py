@@ -53,6 +53,8 @@ _OPERATORS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "like": "like"}
 _TABLES: dict[str, Table] = dict(DistrictRow.metadata.tables)
 _DOC_COLUMNS = Doc.__struct_fields__
 _DOC = ", ".join(_DOC_COLUMNS)
+# A collection of documents stands in the text of a statement. Where it is bound, SQLite compares the value with the
+# condition of the partial index `document_recent`, and compiles the statement again each time it is asked.
 _TAG_COLUMN = {0: "cell", 1: "duty", 2: "person", 3: "author"}
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -502,8 +504,8 @@ class SqlReader:
             part = ids[start : start + _IN_MAX]
             marks = ", ".join("?" * len(part))
             found += self._docs(
-                f"select {_DOC} from document where collection = ? and id in ({marks})",  # noqa: S608
-                (collection, *part),
+                f"select {_DOC} from document where collection = {int(collection)} and id in ({marks})",  # noqa: S608
+                part,
             )
         return found
 
@@ -560,18 +562,14 @@ class SqlReader:
                 continue
             keyed = after is not None and tag == after[0]
             key = " and (seq > ? or (seq = ? and pk > ?))" if keyed else ""
-            values: list[Any] = [
-                collection,
-                tag,
-                max(seq_over, after[1] - 1) if keyed and after else seq_over,
-            ]
+            values: list[Any] = [tag, max(seq_over, after[1] - 1) if keyed and after else seq_over]
             if seq_upto is not None:
                 values.append(seq_upto)
             if keyed and after:
                 values += [after[1], after[1], after[2]]
             found += self._docs(
-                f"select {_DOC} from document where collection = ? and {column} = ?{extra} and seq > ?"  # noqa: S608
-                f"{upto}{key} order by seq, pk limit {_few(limit - len(found))}",
+                f"select {_DOC} from document where collection = {int(collection)} and {column} = ?{extra} "  # noqa: S608
+                f"and seq > ?{upto}{key} order by seq, pk limit {_few(limit - len(found))}",
                 values,
             )
             if len(found) >= limit:
@@ -584,7 +582,7 @@ class SqlReader:
         extra += f" and {column} is not null" if kind in {1, 2} else ""
         if but_in:
             extra += f" and (cell is null or cell not in ({', '.join(map(str, map(int, but_in)))}))"
-        # The collection stands in the text, as in `recent`; one range of the index for each tag.
+        # One range of the index for each tag.
         for collection in range(7):
             for start in range(0, len(tags), _IN_MAX):
                 part = tags[start : start + _IN_MAX]
@@ -606,7 +604,6 @@ class SqlReader:
         place: tuple[int, int] | None = None,
         statuses: Sequence[int] | None = None,
     ) -> list[Doc]:
-        # The collection stands in the text: a partial index is used only where its condition is seen to hold.
         parts, values = [f"collection = {int(collection)}"], list[Any]()
         if place is not None:
             kind, tag = place
@@ -637,14 +634,15 @@ class SqlReader:
         found: list[int] = []
         for start in range(0, len(tags), _IN_MAX):
             part = tags[start : start + _IN_MAX]
-            values: list[Any] = [*part, collection, over]
+            values: list[Any] = [*part, over]
             if upto is not None:
                 values.append(upto)
             marks = ", ".join(["(?)"] * len(part))
             # One look for the first row of each tag: a tag with many rows costs no more than a tag with one.
             rows = self._rows(
                 f"with wanted(tag) as (values {marks}) select tag from wanted where exists "  # noqa: S608
-                f"(select 1 from document where collection = ? and {column} = wanted.tag{extra} and seq > ?{bound})",
+                f"(select 1 from document where collection = {int(collection)} and {column} = wanted.tag{extra} "
+                f"and seq > ?{bound})",
                 values,
             )
             found += [row[0] for row in rows]

@@ -12,7 +12,10 @@ from sync.errors import StoreUnavailable
 from sync.sql_store import SQLITE_MINIMUM, SqlStore, postgres_engine, sqlite_engine, sqlite_version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from sync.store import Reader
 
 
 def test_the_library_in_use_is_new_enough() -> None:
@@ -91,3 +94,44 @@ def test_a_database_that_cannot_be_reached_is_told_as_such() -> None:
     with pytest.raises(StoreUnavailable), store.read() as reader:
         reader.head()
     store.close()
+
+
+def test_what_is_asked_all_day_is_compiled_once(tmp_path: Path) -> None:
+    """A bound collection had each pull compile its five statements again: the half of its time."""
+    store = SqlStore.sqlite(tmp_path / "d.db")
+    store.create()
+    questions: list[Callable[[Reader], object]] = [
+        lambda reader: reader.documents(0, [bytes(16), bytes(range(16))]),
+        lambda reader: reader.documents_by_pk([1, 2], seq_over=3),
+        lambda reader: reader.children([1, 2]),
+        lambda reader: reader.recent(0, below=None, limit=10, statuses=[1, 2]),
+        lambda reader: reader.namings(users=[1]),
+        lambda reader: reader.closed_places([1, 2]),
+        *(_asked(kind, tags) for kind in range(4) for tags in ([1], list(range(20)))),
+    ]
+    compiled = 0
+
+    def count(*_: object) -> int:
+        nonlocal compiled
+        compiled += 1
+        return 0  # allowed
+
+    with store.read() as reader:
+        reader._driver.set_authorizer(count)  # which SQLite asks while it compiles
+        for question in questions:
+            question(reader)
+        assert compiled > 0, "the count counts"
+        compiled = 0
+        for question in questions * 2:
+            question(reader)
+        again = compiled
+    store.close()
+    assert again == 0
+
+
+def _asked(kind: int, tags: list[int]) -> Callable[[Reader], object]:
+    def question(reader: Reader) -> object:
+        reader.left(0, kind, tags, to_over=1, to_upto=9, after=None, limit=128)
+        return reader.tagged(0, kind, tags, seq_over=1, seq_upto=9, after=None, limit=128)
+
+    return question
