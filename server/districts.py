@@ -10,6 +10,7 @@ from typing import TypeVar
 from server.clocks import DomainClock, wall_ms
 from server.database import DistrictEntry
 from server.errors import place_of
+from server.indexes import Indexes
 from server.keys import DistrictKeys, SystemChance
 from server.writer import Writer
 from sync.commit import Context
@@ -37,6 +38,7 @@ class District:
         keys: DistrictKeys,
         clock: DomainClock,
         chance: SystemChance,
+        indexes: Indexes,
     ) -> None:
         self.entry = entry
         self.code = entry.code
@@ -47,10 +49,10 @@ class District:
         self.clock = clock
         self.chance = chance
         # Readers in several threads share one cache: it holds finished values only.
-        self.configs = ConfigCache(entry.code)
+        self.configs = ConfigCache(entry.code, indexes.of)
         self._config_lock = threading.Lock()
         # The writer sees configurations that are not committed yet; nobody else may.
-        self._writer_configs = ConfigCache(entry.code)
+        self._writer_configs = ConfigCache(entry.code, indexes.of)
         self.head = Head(0, 1, 1, 0)
         self._head_lock = threading.Lock()
         self.writer = Writer(store, self.context, name=f"writer-{entry.code}")

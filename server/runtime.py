@@ -12,6 +12,7 @@ from server.database import BadDistrict, Database, DistrictEntry, check_code
 from server.districts import District
 from server.files.keeper import FileKeeper
 from server.heralds import Herald
+from server.indexes import Indexes
 from server.keys import DistrictKeys, KeyFileError, SystemChance, TokenKey, create_key_file
 from server.metrics import Metrics
 from server.migrations.run import SchemaMismatch
@@ -45,6 +46,7 @@ class Runtime:
         self.hub = Hub()
         self.herald = Herald(settings.libpq_url) if settings.postgres else None
         self.files = FileKeeper(settings.files)
+        self.indexes = Indexes(Path(settings.data) / "indexes")
         self.token_key: TokenKey | None = None
         self.districts: dict[str, District] = {}
         self.unreadable: dict[
@@ -77,7 +79,8 @@ class Runtime:
 
     def _open_district(self, entry: DistrictEntry) -> District:
         keys = DistrictKeys.of(self.settings.keys_folder, entry.code)
-        district = District(entry, self.database.open_district(entry.code), keys, self.clock, self.chance)
+        store = self.database.open_district(entry.code)
+        district = District(entry, store, keys, self.clock, self.chance, self.indexes)
         try:
             district.open()
         except BaseException:  # an interrupt too must give the connections back
@@ -102,6 +105,7 @@ class Runtime:
         """End the streams, finish the writes, close the databases."""
         self.hub.close()
         self.files.close()
+        self.indexes.close()
         for district in list(self.districts.values()):
             district.close()
         self.districts.clear()

@@ -4,7 +4,7 @@ Rebuilt when ``Head.config`` has moved; everything a commit or a pull asks about
 here without a query. Grants keep their whole history, since a pull asks what somebody held at any number.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -25,6 +25,12 @@ OUTSIDE_CODE = RESERVED_CODE
 OFFICE = "office"  # the calendar that working days are counted by
 DISTRICT_LEVEL = 3
 _NO_CELLS: frozenset[int] = frozenset()
+IndexOf = Callable[[bytes], LayerIndex]  # from a layer as it is kept
+
+
+def index_at_once(content: bytes) -> LayerIndex:
+    """The index of a layer as it is kept."""
+    return LayerIndex(from_geojson(content))
 
 
 class UnitRow(Struct, frozen=True):
@@ -104,6 +110,7 @@ class Config:
         layer: bytes | None,
         rules: str | None,
         calendars: Mapping[str, str],
+        index_of: IndexOf = index_at_once,
     ) -> None:
         self.district = district
         self.version = head.config
@@ -135,6 +142,7 @@ class Config:
         self._holds: dict[int, tuple[Hold, ...]] = {}
         self._held: dict[int, dict[tuple[int, int], tuple[Hold, ...]]] = {}
         self._layer = layer
+        self._index_of = index_of
         self._index: LayerIndex | None = None
         self._user_units: dict[str, frozenset[str]] | None = None
         self._offices: dict[str, frozenset[tuple[str, str | None]]] | None = None
@@ -159,7 +167,7 @@ class Config:
     def index(self) -> LayerIndex | None:
         """The active layer, ready for assignment; built on first use."""
         if self._index is None and self._layer is not None:
-            self._index = LayerIndex(from_geojson(self._layer))
+            self._index = self._index_of(self._layer)
         return self._index
 
     def reuse(self, former: "Config") -> None:
@@ -327,7 +335,7 @@ class Config:
         return found
 
 
-def load_config(district: str, reader: Reader) -> Config:
+def load_config(district: str, reader: Reader, index_of: IndexOf = index_at_once) -> Config:
     """Read the whole configuration in the reader's snapshot."""
     active = reader.find("generation", {"state": "active"}, order=["-number"], limit=1)
     rules = reader.find("rules", {"state": "active"}, order=["-version"], limit=1)
@@ -350,14 +358,16 @@ def load_config(district: str, reader: Reader) -> Config:
         layer=active[0]["layer"] if active else None,
         rules=rules[0]["source"] if rules else None,
         calendars={row["name"]: row["source"] for row in reader.find("calendar", order=["pk"])},
+        index_of=index_of,
     )
 
 
 class ConfigCache:
     """The newest configuration; one for a district in a process."""
 
-    def __init__(self, district: str) -> None:
+    def __init__(self, district: str, index_of: IndexOf = index_at_once) -> None:
         self._district = district
+        self._index_of = index_of
         self._config: Config | None = None
 
     def get(self, reader: Reader) -> Config:
@@ -365,7 +375,7 @@ class ConfigCache:
         head = reader.head()
         config = self._config
         if config is None or config.version != head.config or config.epoch != head.epoch:
-            former, config = config, load_config(self._district, reader)
+            former, config = config, load_config(self._district, reader, self._index_of)
             if former is not None:
                 config.reuse(former)
             # What a transaction has not committed may still be rolled back, and its version number used again.

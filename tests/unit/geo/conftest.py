@@ -12,6 +12,14 @@ from geo.points import Crs
 
 MANCHESTER = Path(__file__).parents[2] / "data" / "manchester_output_areas.geojson"
 MANCHESTER_FIELDS = Fields(parents=("parent",))
+BOTH_WAYS = ("tiles", "geometry")  # an index answers alike before it has its tiles and after
+
+
+def index_of(layer: Layer, way: str) -> LayerIndex:
+    index = LayerIndex(layer)
+    if way == "tiles":
+        index.equip()
+    return index
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +34,9 @@ def manchester(manchester_file: bytes) -> Layer:
     return reading.layer
 
 
-@pytest.fixture(scope="session")
-def manchester_index(manchester: Layer) -> LayerIndex:
-    return LayerIndex(manchester)
+@pytest.fixture(scope="session", params=BOTH_WAYS)
+def manchester_index(manchester: Layer, request: pytest.FixtureRequest) -> LayerIndex:
+    return index_of(manchester, request.param)
 
 
 def square(west: float, south: float, east: float, north: float) -> dict[str, object]:
@@ -70,6 +78,6 @@ def board() -> Layer:
     return reading.layer
 
 
-@pytest.fixture(scope="session")
-def board_index(board: Layer) -> LayerIndex:
-    return LayerIndex(board)
+@pytest.fixture(scope="session", params=BOTH_WAYS)
+def board_index(board: Layer, request: pytest.FixtureRequest) -> LayerIndex:
+    return index_of(board, request.param)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import shapely
 
-from geo.assignment import CANDIDATES_MAX, OUTSIDE, Assignment, LayerIndex, Method, assign, assign_all
+from geo.assignment import CANDIDATES_MAX, Assignment, LayerIndex, Method, assign, assign_all
 from geo.cells import Layer
 from geo.coordinates import convert_point
 from geo.points import Crs, Fix, Source
+from geo.tiles import OUTSIDE
 
 # In the chessboard a cell is 100.8 m wide and 99.8 m high; its south-west corner is 112.4, 34.66.
 MIDDLE = (112.40165, 34.66135)
