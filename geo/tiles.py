@@ -25,7 +25,7 @@ OUTSIDE = -1  # the ordinal of no cell
 _FINE = SHIFT * LEVELS
 _FINEST = 1 << _FINE
 _MASK = PARTS - 1
-_PIECE = 16_384
+_PIECE = 32_768
 # The sign of an orientation is right if its magnitude exceeds this share of the sum of its two products
 # (Shewchuk 1997, ccwerrboundA: (3 + 16 ε) ε, with ε = 2⁻⁵³).
 _CERTAIN = 3.3306690738754716e-16
@@ -85,7 +85,7 @@ class TileIndex:
         if not known.all():
             x, y = np.where(known, x, 0.0), np.where(known, y, 0.0)  # the corner tile is outside
         column, row = x.astype(np.int32), y.astype(np.int32)
-        codes = tiles.base.take((row >> _FINE) * np.int32(self._columns) + (column >> _FINE))
+        codes = tiles.base.take((row >> _FINE) * np.int32(self._columns) + (column >> _FINE), mode="clip")
         hard = np.flatnonzero(codes < 0)
         if len(hard):
             codes[hard] = self._resolved(codes[hard], column[hard], row[hard], lon[hard], lat[hard])
@@ -102,15 +102,15 @@ class TileIndex:
                 break
             shift = SHIFT * level
             inner = (row[parted] >> shift & _MASK) << SHIFT | (column[parted] >> shift & _MASK)
-            codes[parted] = tiles.blocks.take(((-3 - codes[parted]) >> 1 << 2 * SHIFT) + inner)
+            codes[parted] = tiles.blocks.take(((-3 - codes[parted]) >> 1 << 2 * SHIFT) + inner, mode="clip")
         crossed = np.flatnonzero(codes < EXACT)
         edge = (-2 - codes[crossed]) >> 1
-        ax, ay, bx, by = tiles.ends.take(edge, axis=0).T
+        ax, ay, bx, by = tiles.ends.take(edge, axis=0, mode="clip").T
         px, py = lon[crossed], lat[crossed]
         left, right = (bx - ax) * (py - ay), (by - ay) * (px - ax)
         turn = left - right
         certain = np.abs(turn) > _CERTAIN * (np.abs(left) + np.abs(right))
-        side = tiles.sides.reshape(-1).take(edge * 2 + (turn < 0.0))
+        side = tiles.sides.reshape(-1).take(edge * 2 + (turn < 0.0), mode="clip")
         codes[crossed] = np.where(certain, side, EXACT)
         doubtful = np.flatnonzero(codes == EXACT)
         if len(doubtful):
