@@ -39,6 +39,7 @@ def add_generation(layer: Layer, report: bytes = b"{}") -> Work[int]:
             "created_at": context.now,
             "activated_at": None,
             "activated_seq": None,
+            "retired_at": None,
             "layer": to_geojson(layer),
             "report": report,
         }
@@ -67,11 +68,12 @@ def activate_generation(number: int) -> Work[int]:
         _keep_cells(tx, layer, number)
         cells = tx.find("cell")
         _cell_documents(tx, batch, layer, number, cells)
-        tx.update("generation", {"state": "active"}, {"state": "retired"})
-        changes = {"state": "active", "activated_at": context.now, "activated_seq": n}
+        tx.update("generation", {"state": "active"}, {"state": "retired", "retired_at": context.now})
+        changes = {"state": "active", "activated_at": context.now, "activated_seq": n, "retired_at": None}
         tx.update("generation", {"number": number}, changes)
         gained = settle_unit_cells(tx, n)
-        begin(tx, context, EDITION, plan=_heirs(tx, layer, cells, context))
+        undo_over = _last_followed(tx, number)
+        begin(tx, context, EDITION, source=undo_over, target=number, plan=_heirs(tx, layer, cells, context))
         tx.raise_config()
         recuse_where_gained(tx, context, batch, gained)
         batch.effects.append(f"generation:{number}")
@@ -79,6 +81,13 @@ def activate_generation(number: int) -> Work[int]:
         return n
 
     return work
+
+
+def _last_followed(tx: Tx, number: int) -> int | None:
+    """MA5: the last re-assignment to this edition; what editions have moved since is undone when it comes back."""
+    where = {"kind": EDITION, "target": number}
+    rows = tx.find("reassignment", where, order=["-pk"], limit=1, columns=["pk"])
+    return rows[0]["pk"] if rows else None
 
 
 def _keep_cells(tx: Tx, layer: Layer, number: int) -> None:

@@ -87,11 +87,16 @@ def place(
     if household_cell is not None and in_force(config, household_cell):
         return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
     if heir is not None:
-        return Placed(heir, config.cells[heir].code, _plain("successor", confirm=True))
+        return Placed(heir, config.cells[heir].code, by_succession())
     home = home_cell(config, author)
     if home is not None:
         return Placed(home, config.cells[home].code, _plain("home_cell", confirm=True))
     return Placed(OUTSIDE, OUTSIDE_CODE, _plain("none", confirm=True))
+
+
+def by_succession() -> dict[str, Any]:
+    """The record of a case that is where its cell's ground is now."""
+    return _plain("successor", confirm=True)
 
 
 def in_force(config: Config, cell_pk: int) -> bool:

@@ -7,7 +7,7 @@ to become is decided from the district as it is now (``sync/reassign_rules.py``)
 once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -67,7 +67,8 @@ def begin(
 ) -> int:
     """Write down that documents are to be re-assigned; whoever ticks goes on with it. Returns the row's key.
 
-    `source` and `target` are keys of units or accounts; `plan` says which cell takes over from which (as text).
+    `source` and `target` are keys of units or accounts; `plan` says which cell takes over from which (as text). Of an
+    edition, `target` is its number, and `source` the re-assignment after which all others of editions are undone.
     """
     if kind == rules.EDITION:
         # The newer edition looks at everything: an older one would go by who took over in its own time.
@@ -166,16 +167,17 @@ def _piece(tx: Tx, context: Context, row: Row, budget: Budget) -> Piece:
             order=["pk"],
             columns=_COLUMNS,
         )
+        undone = _undone(tx, task, after, last)
         wanted = [
             line["pk"]
             for line in found
-            if rules.concerns(task, config, line)
+            if (rules.concerns(task, config, line) or line["pk"] in undone)
             and (line["pk"] <= planned or rules.has_vanished(config, line["cell"]))
         ]
         after = last
         for start in range(0, len(wanted), STEP):
             step = wanted[start : start + min(STEP, budget.rows - looked)]
-            moved += _step(tx, context, task, step)
+            moved += _step(tx, context, row["pk"], task, step, undone)
             looked += len(step)
             spent = is_spent()
             rest = wanted[start + len(step) :]
@@ -196,7 +198,24 @@ def _piece(tx: Tx, context: Context, row: Row, budget: Budget) -> Piece:
     return Piece(row["pk"], looked, moved, done)
 
 
-def _step(tx: Tx, context: Context, task: rules.Task, pks: Sequence[int]) -> int:
+def _undone(tx: Tx, task: rules.Task, over: int, upto: int) -> dict[int, list[tuple[int | None, int | None]]]:
+    """MA5: how the documents of a window were moved by the editions that are undone, the latest move first."""
+    found: dict[int, list[tuple[int | None, int | None]]] = {}
+    if task.kind == rules.EDITION and task.undo_over is not None:
+        where = {"doc_pk__gt": over, "doc_pk__le": upto, "reassignment__gt": task.undo_over}
+        for line in tx.find("moved", where, order=["-pk"]):
+            found.setdefault(line["doc_pk"], []).append((line["source"], line["target"]))
+    return found
+
+
+def _step(
+    tx: Tx,
+    context: Context,
+    number: int,
+    task: rules.Task,
+    pks: Sequence[int],
+    undone: Mapping[int, Sequence[tuple[int | None, int | None]]],
+) -> int:
     facts = Facts(tx.head(), context.configs.get(tx), context.keys)
     docs = facts.learn(tx.documents_by_pk(pks))
     load_cases(tx, facts, docs)
@@ -204,9 +223,19 @@ def _step(tx: Tx, context: Context, task: rules.Task, pks: Sequence[int]) -> int
     if homes:
         facts.learn(tx.documents(Collection.households, sorted(homes)))
     batch = new_batch(tx, context)
-    moved = sum(rules.reassign(batch, facts, task, doc) for doc in sorted(docs, key=lambda doc: doc.pk))
+    moved: list[Row] = []
+    count = 0
+    for doc in sorted(docs, key=lambda doc: doc.pk):
+        back = rules.back_from(doc.cell, undone.get(doc.pk, ()))
+        if not rules.reassign(batch, facts, task, doc, back=back):
+            continue
+        count += 1
+        cell = batch.take(doc).doc.cell
+        if task.kind == rules.EDITION and cell != doc.cell:
+            moved.append({"reassignment": number, "doc_pk": doc.pk, "source": doc.cell, "target": cell})
+    tx.insert("moved", moved)
     write(tx, batch, context, f"reassign:{task.kind}")
-    return moved
+    return count
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -226,6 +255,7 @@ def progress(reader: Reader, limit: int = 50) -> list[dict[str, Any]]:
         {
             "number": row["pk"],
             "kind": row["kind"],
+            "generation": row["target"] if row["kind"] == rules.EDITION else None,
             "from": names.get(row["kind"], {}).get(row["source"]),
             "to": names.get(row["kind"], {}).get(row["target"]),
             "state": row["state"],

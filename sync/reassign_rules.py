@@ -24,18 +24,23 @@ _OF_A_CELL: Final = frozenset({Collection.cases, Collection.visits, Collection.h
 
 
 class Task(Struct, frozen=True):
-    """What is to be re-assigned: `heirs` says which cell has taken over from which, by key."""
+    """What is to be re-assigned: `heirs` says which cell has taken over from which, by key.
+
+    `undo_over` is the re-assignment after which those of editions are undone, None where nothing is.
+    """
 
     kind: str
     source: int
     target: int
     heirs: dict[int, int]
+    undo_over: int | None = None
 
     @classmethod
     def of(cls, row: Row) -> "Task":
         """The task of a row of ``reassignment``."""
         heirs = {int(old): new for old, new in msgspec.json.decode(row["plan"]).items()}
-        return cls(row["kind"], row["source"] or 0, row["target"] or 0, heirs)
+        undo_over = row["source"] if row["kind"] == EDITION else None
+        return cls(row["kind"], row["source"] or 0, row["target"] or 0, heirs, undo_over)
 
 
 def has_vanished(config: Config, cell_pk: int | None) -> bool:
@@ -77,8 +82,17 @@ def homes_of(docs: Iterable[Doc], facts: Facts) -> set[bytes]:
     return found
 
 
-def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc) -> bool:
-    """Give one document the place it should have; whether it moved."""
+def back_from(cell: int | None, moves: Iterable[tuple[int | None, int | None]]) -> int | None:
+    """MA5: where a document in `cell` was before these moves (from, to; the latest first); None: it went otherwise."""
+    place, known = cell, False
+    for source, target in moves:
+        if target == place and source is not None:
+            place, known = source, True
+    return place if known else None
+
+
+def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc, *, back: int | None = None) -> bool:
+    """Give one document the place it should have; whether it moved. `back`: where it was before what is undone."""
     if doc.gone is not None:
         return False
     item = batch.take(doc)
@@ -87,8 +101,8 @@ def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc) -> bool:
     if task.kind == WORKER:
         return _to_worker(batch, facts, task, item)
     if doc.collection == Collection.cases:
-        return _case_to_cell(batch, facts, task, item)
-    return _home_to_cell(batch, facts, task, item)
+        return _case_to_cell(batch, facts, task, item, back)
+    return _home_to_cell(batch, facts, task, item, back)
 
 
 # --- a new edition of the cells --------------------------------------------------------------------------------------
@@ -100,30 +114,42 @@ def _heir(config: Config, heirs: Mapping[int, int], cell_pk: int | None) -> int 
     return heir if heir is not None and placing.in_force(config, heir) else None
 
 
-def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
+def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item, back: int | None) -> bool:
     """MA3: an open case goes where its fix lies now; a closed one keeps its cell of then, and is seen by somebody."""
     doc, config = item.doc, facts.config
     exists = placing.in_force(config, doc.cell or OUTSIDE)
-    heir = _heir(config, task.heirs, doc.cell)
+    back = back if back is not None and placing.in_force(config, back) else None
+    heir = _heir(config, task.heirs, doc.cell) if back is None else back
     if item.values.get("status") not in OPEN_STATUSES:
-        if exists or doc.cell in {None, OUTSIDE}:
+        if back is None and (exists or doc.cell in {None, OUTSIDE}):
             return False
         batch.place(item, Place.cell, OUTSIDE if heir is None else heir)
         return True
     by_person = (item.values.get("assignment") or {}).get("method") == "person"
     # Without a fix there is nothing new to go by: its author may have another cell by now.
-    if exists and (by_person or placing.fix_of(item.values.get("location")) is None):
+    fixed = placing.fix_of(item.values.get("location")) is not None
+    if exists and back is None and (by_person or not fixed):
         return False
-    placed = placing.place(config, item.values, author=doc.writer, heir=heir)
+    former = item.values.get("assignment") or {}
+    was = (former.get("moved") or {}).get("was") or {}
+    if back is not None and (not fixed or was.get("method") == "person"):
+        placed = placing.Placed(back, config.cells[back].code, was or placing.by_succession())
+    else:
+        placed = placing.place(config, item.values, author=doc.writer, heir=heir)
     if placed.cell_pk == doc.cell:
         return False
-    batch.set(item, {"assignment": placed.assignment})
+    moved = {
+        "generation": config.generation,
+        "from": item.values.get("cell"),
+        "was": {name: value for name, value in former.items() if name != "moved"},
+    }
+    batch.set(item, {"assignment": {**placed.assignment, "moved": moved}})
     move(batch, facts, item, placed.cell_pk, placed.cell)
     casework.ask_for_place(batch, facts, item)
     return True
 
 
-def _home_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
+def _home_to_cell(batch: Batch, facts: Facts, task: Task, item: Item, back: int | None) -> bool:
     """MA3: a household goes to whoever has the ground now, else before the centre; a visit goes with its home."""
     doc, config = item.doc, facts.config
     cell = doc.cell
@@ -132,7 +158,9 @@ def _home_to_cell(batch: Batch, facts: Facts, task: Task, item: Item) -> bool:
         key = content.id_bytes(Collection.households, wanted) if isinstance(wanted, str) else b""
         home = facts.docs.get((Collection.households, key))
         cell = doc.cell if home is None or home.cell is None else home.cell
-    if cell is not None and not placing.in_force(config, cell):
+    if back is not None and placing.in_force(config, back) and cell == doc.cell:
+        cell = back
+    elif cell is not None and not placing.in_force(config, cell):
         cell = _heir(config, task.heirs, cell)
     target = OUTSIDE if cell is None else cell
     if target == doc.cell:

@@ -429,6 +429,7 @@ class Generation(DistrictRow, table=True):
     created_at: int = _big()
     activated_at: int | None = _big(null=True)
     activated_seq: int | None = _big(null=True)
+    retired_at: int | None = _big(null=True)
     layer: bytes = _bytes()
     report: bytes = _bytes()
 
@@ -452,8 +453,8 @@ class Reassignment(DistrictRow, table=True):
     __table_args__ = (Index("reassignment_state", "state", "pk"),)
     pk: int | None = _key()
     kind: str = _text()  # edition, unit, worker
-    source: int | None = _big(null=True)
-    target: int | None = _big(null=True)
+    source: int | None = _big(null=True)  # a unit, a person; of an edition the last that it does not undo
+    target: int | None = _big(null=True)  # a unit, a person; the edition's number
     plan: str = _text("{}")  # of an edition: the cell that has taken over from each vanished one
     asked_at: int = _big()
     actor: str = _text()
@@ -462,6 +463,18 @@ class Reassignment(DistrictRow, table=True):
     upto: int = _big(0)  # what came later was placed by what holds now
     moved: int = _big(0)
     ended_at: int | None = _big(null=True)
+
+
+class Moved(DistrictRow, table=True):
+    """A document that an edition moved to another cell: why it lies there, and what to undo."""
+
+    __tablename__ = "moved"
+    __table_args__ = (Index("moved_doc", "doc_pk", "pk"),)
+    pk: int | None = _key()
+    reassignment: int = _big()
+    doc_pk: int = _big()
+    source: int | None = _big(null=True)
+    target: int | None = _big(null=True)
 
 
 class Grant(DistrictRow, table=True):

@@ -119,6 +119,99 @@ def test_an_edition_that_comes_while_the_one_before_is_still_followed_takes_its_
     assert [row["state"] for row in district.rows("reassignment")] == ["done", "replaced", "done"]
 
 
+# --- an edition is undone (MA5) --------------------------------------------------------------------------------------
+
+
+def again(district: District, number: int = 1) -> None:
+    """A former edition is put in force again."""
+    district.commit(generations.activate_generation(number))
+    finish(district)
+
+
+def settled(district: District) -> str:
+    """A case without a fix that a person has put into a cell."""
+    case: str = district.phone("an").capture(location=None)["id"]
+    district.act("clerk", case, "set_place", cell=HOME, evidence="到过现场")
+    return case
+
+
+def test_the_edition_before_comes_back_and_everything_lies_where_it_lay(district: District) -> None:
+    an, bo, cui = (district.phone(name) for name in ("an", "bo", "cui"))
+    home = household(district, HOME)
+    there = an.push("visits", visit(an, household_id=home))["id"]
+    picture = an.push("files", photo(an, there))["id"]
+    unplaced, placed, fixed = an.capture(location=None)["id"], settled(district), an.capture()["id"]
+    before = {key: district.whole("cases", key)["assignment"] for key in (unplaced, placed, fixed)}
+    bo_had = {name: set(bo.pull(name)) for name in ("visits", "households", "files", "cases")}
+    regrid(district, layer_of({HOME: NEXT}))
+    told = district.whole("cases", placed)["assignment"]["moved"]
+    assert (told["generation"], told["from"], told["was"]["method"]) == (2, HOME, "person")
+    assert bo.pull("households") == {}
+    again(district)
+    assert {name: set(bo.pull(name)) for name in bo_had} == bo_had
+    assert (home in cui.pull("households"), there in cui.pull("visits"), picture in cui.pull("files")) == (
+        False,
+        False,
+        False,
+    )
+    for key, record in before.items():
+        now = dict(district.whole("cases", key)["assignment"])
+        assert now.pop("moved")["generation"] == 1
+        assert now == record
+        assert district.whole("cases", key)["cell"] == HOME
+
+
+def test_what_somebody_has_moved_meanwhile_stays_where_he_put_it(district: District) -> None:
+    case = settled(district)
+    regrid(district, layer_of({HOME: NEXT}))
+    district.act("clerk", case, "set_place", cell=FAR, evidence="到过现场")
+    again(district)
+    assert district.whole("cases", case)["cell"] == FAR
+    assert district.whole("cases", case)["assignment"]["method"] == "person"
+
+
+def test_two_editions_are_undone_at_once(district: District) -> None:
+    home = household(district, HOME)
+    case = settled(district)
+    regrid(district, layer_of({HOME: NEXT}))
+    regrid(district, layer_of({HOME: FAR, NEXT: FAR}))
+    assert district.whole("households", home)["cell"] == FAR
+    again(district)
+    assert district.whole("households", home)["cell"] == HOME
+    assert district.whole("cases", case)["cell"] == HOME
+    again(district, 3)  # and forward again
+    assert district.whole("households", home)["cell"] == FAR
+    again(district, 2)
+    assert district.whole("households", home)["cell"] == NEXT
+
+
+def test_a_closed_case_is_seen_again_by_whoever_saw_it(district: District) -> None:
+    an, bo = district.phone("an"), district.phone("bo")
+    case = an.capture()["id"]
+    district.act("clerk", case, "void", reason="重复登记")
+    assert case in bo.pull("cases")
+    regrid(district, layer_of({HOME: NEXT}))
+    assert case not in bo.pull("cases")
+    again(district)
+    assert case in bo.pull("cases")
+
+
+def test_what_a_server_that_died_had_undone_is_not_undone_twice(district: District) -> None:
+    homes = [household(district, HOME) for _ in range(120)]
+    regrid(district, layer_of({HOME: NEXT}))
+    district.commit(generations.activate_generation(1))
+    district.commit(reassign_work(Budget(50)))
+    moved = district.rows("moved")
+    assert len(moved) == 170
+    finish(district)
+    assert district.phone("bo").pull("households").keys() == set(homes)
+    assert len(district.rows("moved")) == 240
+    periods = {row["number"]: (row["state"], row["retired_at"]) for row in district.rows("generation")}
+    assert periods[1] == ("active", None)
+    assert periods[2][0] == "retired"
+    assert periods[2][1] is not None
+
+
 # --- a piece ---------------------------------------------------------------------------------------------------------
 
 
