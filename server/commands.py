@@ -16,7 +16,8 @@ from geo.points import Crs
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
 from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
-from server.console.layers import layer_in_force, layer_of, preview
+from server.console.layers import find_generation, layer_in_force
+from server.console.preview import Preview
 from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
@@ -387,12 +388,20 @@ def cells_preview(
 ) -> dict[str, Any]:
     """What putting a generation in force would move: figures, no case by name."""
     open_ = the_district(runtime, district)
+    about, former = open_.read_blocking(
+        lambda reader: (
+            find_generation(reader, generation, columns=("number", "layer")),
+            layer_in_force(reader, open_.code),
+        )
+    )
+    ahead = Preview(about["number"], runtime.indexes.of(about["layer"]), former, named=0)
 
-    def question(reader: Reader) -> dict[str, Any]:
-        _, layer = layer_of(reader, open_.code, generation)
-        return preview(Sight(reader, open_.config_of(reader), 0, open_.keys), layer, limit=0)
+    def question(reader: Reader) -> bool:
+        return ahead.go_on(Sight(reader, open_.config_of(reader), 0, open_.keys))
 
-    return open_.read_blocking(question)
+    while not open_.read_blocking(question):
+        pass
+    return ahead.told()
 
 
 def cells_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[Row]:

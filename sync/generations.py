@@ -16,7 +16,7 @@ from sync.config import OUTSIDE, OUTSIDE_CODE
 from sync.errors import Conflict, NotFound, Unprocessable
 from sync.reassign import begin
 from sync.reassign_rules import EDITION
-from sync.store import Row, Tx
+from sync.store import Reader, Row, Tx
 from sync.values import Collection
 
 
@@ -72,7 +72,7 @@ def activate_generation(number: int) -> Work[int]:
         changes = {"state": "active", "activated_at": context.now, "activated_seq": n, "retired_at": None}
         tx.update("generation", {"number": number}, changes)
         gained = settle_unit_cells(tx, n)
-        undo_over = _last_followed(tx, number)
+        undo_over = last_followed(tx, number)
         begin(tx, context, EDITION, source=undo_over, target=number, plan=_heirs(tx, layer, cells, context))
         tx.raise_config()
         recuse_where_gained(tx, context, batch, gained)
@@ -83,10 +83,10 @@ def activate_generation(number: int) -> Work[int]:
     return work
 
 
-def _last_followed(tx: Tx, number: int) -> int | None:
+def last_followed(reader: Reader, number: int) -> int | None:
     """MA5: the last re-assignment to this edition; what editions have moved since is undone when it comes back."""
     where = {"kind": EDITION, "target": number}
-    rows = tx.find("reassignment", where, order=["-pk"], limit=1, columns=["pk"])
+    rows = reader.find("reassignment", where, order=["-pk"], limit=1, columns=["pk"])
     return rows[0]["pk"] if rows else None
 
 

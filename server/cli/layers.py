@@ -173,12 +173,23 @@ def cells_activate(generation: int, district: str | None, data: str | None) -> N
 @data_option
 @reported
 def cells_preview(generation: int, district: str | None, data: str | None) -> None:
-    """Say how many open cases a generation would move, and between which cells; changes nothing."""
+    """Say what a generation would move, and between which cells, and whose phones it concerns; changes nothing."""
     found = call_district("cells_preview", data, generation=generation, district=district)
     click.echo(
         f"Generation {found['generation']}: {found['moved']} of {found['open_cases']} open cases move; "
         f"{found['set_by_person']} were placed by a person, {found['needs_confirmation']} would need confirmation."
     )
+    phones = found["phones"]
+    click.echo(
+        f"{found['households']} households, {found['visits']} visits and {found['closed_cases']} closed cases move. "
+        f"{phones['devices']} phones are concerned: {phones['documents_in']} documents in, "
+        f"{phones['documents_out']} out, about {phones['bytes'] // 1024} KiB; "
+        f"{phones['devices_with_unsent']} of them hold {phones['unsent']} unsent captures."
+    )
+    for change in found["changes"]:
+        click.echo(f"{change['fate']}\t{','.join(change['before'])}\t{','.join(change['after'])}")
+    if found["cells_without_worker"]:
+        click.echo(f"Without a worker: {', '.join(found['cells_without_worker'])}")
     for move in found["moves"]:
         click.echo(f"{move['from']}\t{move['to']}\t{move['cases']}")
 

@@ -1,29 +1,29 @@
 """The layers of cells for drawing and for looking ahead; each generation is read once and kept."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from threading import Lock
 from typing import Any, Final
 
 import msgspec
 from msgspec import structs
 
-from geo.assignment import LayerIndex, Method, assign_all
 from geo.cells import Bbox, Layer
 from geo.layer import from_geojson, simplified, to_geojson
-from server.console.scope import Sight
-from sync import content
-from sync.batch import status_number
-from sync.cases.catalogue import OPEN_STATUSES
-from sync.config import OUTSIDE_CODE
 from sync.errors import BadRequest, NotFound
-from sync.placing import fix_of
 from sync.store import Reader, Row
-from sync.values import SEALED, Collection, Level
 
 _KEPT_MAX: Final = 8
 _NUMBER_MAX: Final = 1 << 31
-_CHUNK: Final = 500
-_ABOUT: Final = ("number", "state", "name", "created_at", "activated_at", "activated_seq", "report")
+_ABOUT: Final = (
+    "number",
+    "state",
+    "name",
+    "created_at",
+    "activated_at",
+    "activated_seq",
+    "retired_at",
+    "report",
+)
 _lock = Lock()
 _layers: OrderedDict[tuple[str, int], tuple[int, Layer]] = OrderedDict()
 
@@ -112,50 +112,3 @@ def generations(reader: Reader) -> list[dict[str, Any]]:
     """Every generation, the newest first."""
     rows = reader.find("generation", order=["-number"], columns=_ABOUT)
     return [about_generation(row) for row in rows]
-
-
-def preview(sight: Sight, layer: Layer, *, limit: int = 200) -> dict[str, Any]:
-    """Which open cases would change cells under `layer`: figures, and by name only those the caller sees.
-
-    A place that a person has set stays as long as the layer has the cell; a case without a fix stays likewise.
-    """
-    index = LayerIndex(layer)
-    known = {cell.code for cell in layer.cells}
-    moves: Counter[tuple[str, str]] = Counter()
-    named: list[dict[str, Any]] = []
-    looked = by_person = unsure = 0
-    statuses = [number for code in OPEN_STATUSES if (number := status_number(code)) is not None]
-    below: tuple[int, int] | None = None
-    while True:
-        docs = sight.reader.recent(Collection.cases, below=below, limit=_CHUNK, statuses=sorted(statuses))
-        values = [msgspec.json.decode(b"{" + doc.clear + b"}") for doc in docs]
-        answers = assign_all(index, [fix_of(case.get("location")) for case in values])
-        for doc, case, found in zip(docs, values, answers, strict=True):
-            if doc.klass == SEALED and sight.level(doc) == Level.none:
-                continue  # a layer drawn for it would tell by any figure where a sealed case lies
-            looked += 1
-            now = str(case.get("cell") or OUTSIDE_CODE)
-            person = (case.get("assignment") or {}).get("method") == "person"
-            by_person += person
-            if person or found.method not in {Method.CONTAINED, Method.SNAPPED, Method.OUTSIDE}:
-                then = now if now in known or now == OUTSIDE_CODE else OUTSIDE_CODE
-            else:
-                then = found.cell or OUTSIDE_CODE
-                unsure += found.needs_confirmation
-            if then != now:
-                moves[now, then] += 1
-                if len(named) < limit and sight.level(doc) == Level.full:
-                    identity = content.id_text(Collection.cases, doc.id)
-                    named.append({"id": identity, "code": doc.code, "from": now, "to": then})
-        if len(docs) < _CHUNK:
-            break
-        below = (docs[-1].seq, docs[-1].pk)
-    return {
-        "generation": layer.number,
-        "open_cases": looked,
-        "moved": sum(moves.values()),
-        "set_by_person": by_person,
-        "needs_confirmation": unsure,
-        "moves": [{"from": now, "to": then, "cases": count} for (now, then), count in sorted(moves.items())],
-        "cases": named,
-    }

@@ -11,10 +11,10 @@ from litestar.params import Parameter
 from geo.layer import Fields, read_geojson
 from geo.points import Crs
 from server.auth.callers import Caller
-from server.auth.guards import callers_of
+from server.auth.guards import callers_of, runtime_of
 from server.console import layers
 from server.console.asking import access, actor_of, district_of, look
-from server.console.scope import Sight
+from server.console.preview import Preview
 from server.reassigning import go_on
 from server.strict_json import BodyTooLarge
 from sync.errors import BadRequest, Unprocessable
@@ -163,13 +163,22 @@ def _crs(text: str | None) -> Crs | None:
 
 @get("/api/v1/cells/generations/{number:int}/preview", opt=access("admin", "centre_director"))
 async def preview_generation(request: HttpRequest, caller: Caller, number: int) -> dict[str, Any]:
-    """Which open cases would change cells: figures for all, names for those the caller sees."""
+    """What would move to other cells, what becomes of the cells, whose phones it concerns: figures for all.
 
-    def question(sight: Sight) -> dict[str, Any]:
-        _, layer = layers.layer_of(sight.reader, caller.district, number)
-        return layers.preview(sight, layer)
-
-    return await look(request, caller, question)
+    Cases are named to those who see them. A former edition would bring back what was moved since.
+    """
+    district = district_of(request, caller)
+    about, former = await district.read(
+        lambda reader: (
+            layers.find_generation(reader, number, columns=("number", "layer")),
+            layers.layer_in_force(reader, district.code),
+        )
+    )
+    index = await asyncio.to_thread(runtime_of(request).indexes.of, about["layer"])
+    ahead = await asyncio.to_thread(Preview, about["number"], index, former)
+    while not await look(request, caller, ahead.go_on):
+        pass
+    return ahead.told()
 
 
 @post("/api/v1/cells/generations/{number:int}/activate", opt=access("admin"), status_code=200)

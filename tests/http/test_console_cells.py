@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from tests.http.town import CELLS, Town, layer_geojson, middle_of, new_id
@@ -38,7 +39,8 @@ def test_a_new_generation_is_kept_looked_at_and_put_in_force(town: Town) -> None
     ]
     seen = town.get("centre_director", f"/api/v1/cells/generations/{number}/preview").json()
     assert (seen["open_cases"], seen["moved"]) == (2, 1)
-    assert seen["moves"] == [{"from": CELLS[1], "to": NEW_CELLS[1], "cases": 1}]
+    (move,) = seen["moves"]
+    assert (move["from"], move["to"], move["cases"]) == (CELLS[1], NEW_CELLS[1], 1)
     assert [case["id"] for case in seen["cases"]] == [moving]
     blind = town.get("admin", f"/api/v1/cells/generations/{number}/preview")
     assert blind.json()["cases"] == []
@@ -50,6 +52,55 @@ def test_a_new_generation_is_kept_looked_at_and_put_in_force(town: Town) -> None
     assert town.get("clerk", f"/api/v1/cases/{moving}").json()["case"]["cell"] == NEW_CELLS[1]
     assert town.get("clerk", f"/api/v1/cases/{fixed}").json()["case"]["cell"] == CELLS[2]
     assert town.get("clerk", f"/api/v1/cells/generations/{number}").json()["state"] == "active"
+
+
+def test_the_look_ahead_tells_what_becomes_of_the_cells_and_whose_phones_it_concerns(town: Town) -> None:
+    """A house and a visit lie in a cell that another takes over; a phone there says that it holds three captures."""
+    town.grant("grid_worker_2", CELLS[1])
+    assert town.post("grid_worker_2", "/sync/v1/hello", {"pending": 3}).status_code == 200
+    assert town.post("grid_worker", "/sync/v1/hello", {"pending": "many"}).status_code == 200
+    visit = {"id": new_id(), "outcome": "normal", "captured_at": town.now(), "w": f"1:{new_id()}"}
+    assert town.push("grid_worker_2", "visits", visit).status_code == 200
+    closed, moving = town.capture(cell=CELLS[1]), town.capture(cell=CELLS[1])
+    town.must_act("clerk", closed, "void", reason="重复登记")
+    number = add(town, layer_geojson(NEW_CELLS), crs="wgs84").json()["number"]
+    path = f"/api/v1/cells/generations/{number}"
+    seen = town.get("admin", f"{path}/preview").json()
+    assert seen["changes"] == [{"fate": "renamed", "before": [CELLS[1]], "after": [NEW_CELLS[1]]}]
+    assert (seen["moved"], seen["closed_cases"]) == (1, 1)
+    assert seen["phones"]["devices_with_unsent"] == 1
+    assert seen["phones"]["unsent"] == 3
+    assert seen["phones"]["documents_out"] >= 2
+    assert seen["phones"]["bytes"] > 0
+    assert NEW_CELLS[1] in seen["cells_without_worker"]
+    town.post("admin", f"{path}/activate")
+    assert (
+        town.get("clerk", f"/api/v1/cases/{moving}").json()["case"]["assignment"]["moved"]["from"] == CELLS[1]
+    )
+    back = town.get("admin", "/api/v1/cells/generations/1/preview").json()
+    assert back["changes"] == [{"fate": "renamed", "before": [NEW_CELLS[1]], "after": [CELLS[1]]}]
+    assert (back["moved"], back["closed_cases"]) == (1, 1)
+    assert town.post("admin", "/api/v1/cells/generations/1/activate").status_code == 200
+    assert town.get("clerk", f"/api/v1/cases/{moving}").json()["case"]["cell"] == CELLS[1]
+    states = {row["number"]: row for row in town.get("admin", "/api/v1/cells/generations").json()["items"]}
+    assert states[1]["retired_at"] is None
+    assert states[number]["retired_at"] is not None
+
+
+def test_what_the_look_ahead_says_is_what_happens(town: Town) -> None:
+    cases = [town.capture(cell=cell) for cell in CELLS for _ in range(2)]
+    town.must_act("clerk", cases[2], "set_place", cell=CELLS[0], evidence="到场核实")
+    town.must_act("clerk", cases[4], "void", reason="重复登记")
+    merged = layer_geojson((CELLS[1], CELLS[0], NEW_CELLS[1], CELLS[3]))  # two change places, one vanishes
+    number = add(town, merged, crs="wgs84").json()["number"]
+    seen = town.get("admin", f"/api/v1/cells/generations/{number}/preview").json()
+    before = {case: town.get("clerk", f"/api/v1/cases/{case}").json()["case"]["cell"] for case in cases}
+    done = town.post("admin", f"/api/v1/cells/generations/{number}/activate").json()
+    after = {case: town.get("clerk", f"/api/v1/cases/{case}").json()["case"]["cell"] for case in cases}
+    moves = Counter((before[case], after[case]) for case in cases if before[case] != after[case])
+    assert {(move["from"], move["to"]): move["cases"] for move in seen["moves"] if move["cases"]} == moves
+    assert (seen["moved"], seen["closed_cases"]) == (moves.total(), 1)
+    assert done["moved"] == moves.total() + 1
 
 
 def test_the_fields_of_a_file_may_have_other_names(town: Town) -> None:

@@ -148,6 +148,10 @@ class Town:
     def now(self) -> int:
         return self.district.clock.now_ms()
 
+    def grant(self, user: str, cell: str, role: str = "grid_worker") -> None:
+        """Somebody gets one cell more."""
+        self.submit(administration.grant_role(user, role, cell=cell))
+
     def capture(self, user: str = "grid_worker", cell: str = CELLS[0], **fields: Any) -> str:
         """A case as a phone pushes it; returns its id."""
         identity = new_id()
