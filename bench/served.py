@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,12 +20,16 @@ from bench.wire import Connection, WireError, request_bytes
 from server.auth.passwords import Hasher
 from server.demo.district import draw
 from server.demo.units import units
+from server.districts import District
 from server.runtime import initialise, opened
 from server.settings import Settings
 from sync import administration as adm, generations
 from sync.commit import Context, Work
+from sync.pull import Caller
+from sync.push import push_work
 from sync.reassign import Budget, reassign_work
 from sync.store import Tx
+from sync.values import Collection
 
 DISTRICT = "410399"
 PASSWORD = "lan tian bai yun"  # noqa: S105  # of invented people
@@ -85,6 +89,16 @@ def _worker(username: str, cell: str, password: str) -> Work[None]:
         adm.grant_role(username, "grid_worker", cell=cell)(tx, context)
 
     return work
+
+
+def push_cases(district: District, batches: Iterable[Sequence[dict[str, Any]]]) -> None:
+    """Captures of the writer, handed in within this process."""
+    with district.store.read() as reader:
+        config = district.config_of(reader)
+    account = next(row for row in config.accounts.values() if row.username == WRITER)
+    caller = Caller(account.pk, account.id, account.username, 0, "bench", 0, {})
+    for batch in batches:
+        district.writer.submit_blocking(push_work(caller, Collection.cases, push_body(batch)))
 
 
 def free_port() -> int:

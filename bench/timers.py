@@ -1,26 +1,21 @@
 """Clocks of cases: what a tick costs when nothing is due, and how fast firings take effect."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.documents import Maker, push_body
+from bench.documents import Maker
 from bench.figures import Figure, Scale, median, percentile
 from bench.raw import RawSqlite, rows_of
-from bench.served import DISTRICT, WRITER, prepare
+from bench.served import DISTRICT, prepare, push_cases
 from server.clocks import wall_ms
-from server.districts import District
 from server.runtime import opened
 from server.settings import Settings
 from sync.commit import Context, commit
 from sync.config import ConfigCache
 from sync.firing import CASES_A_TICK, nearest_due, tick_work
-from sync.pull import Caller
-from sync.push import push_work
 from sync.sql_store import SqlStore
 from sync.store import Tx
-from sync.values import Collection
 
 _TIMERS = 1_000_000
 _LATER_MS = 40 * 86_400_000  # by then every fresh case has missed something
@@ -87,7 +82,7 @@ def firings_per_s(folder: Path, scale: Scale) -> Figure:
     raw.close()
     with opened(settings) as runtime:
         district = runtime.districts[DISTRICT]
-        _push(district, batches)
+        push_cases(district, batches)
         district.writer.stop()  # the ticks below are the only writer from here on
         fired = cases = 0
         rates: list[float] = []
@@ -116,12 +111,3 @@ def firings_per_s(folder: Path, scale: Scale) -> Figure:
         f"{cases} cases due, {fired} firings, {CASES_A_TICK} cases a transaction, in process, SQLite WAL FULL, all "
         "effects; limit: as many documents inserted raw, as many a transaction",
     )
-
-
-def _push(district: District, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
-    with district.store.read() as reader:
-        config = district.config_of(reader)
-    account = next(row for row in config.accounts.values() if row.username == WRITER)
-    caller = Caller(account.pk, account.id, account.username, 0, "bench", 0, {})
-    for batch in batches:
-        district.writer.submit_blocking(push_work(caller, Collection.cases, push_body(batch)))

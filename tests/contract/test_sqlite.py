@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pysqlite3
@@ -100,15 +101,7 @@ def test_what_is_asked_all_day_is_compiled_once(tmp_path: Path) -> None:
     """A bound collection had each pull compile its five statements again: the half of its time."""
     store = SqlStore.sqlite(tmp_path / "d.db")
     store.create()
-    questions: list[Callable[[Reader], object]] = [
-        lambda reader: reader.documents(0, [bytes(16), bytes(range(16))]),
-        lambda reader: reader.documents_by_pk([1, 2], seq_over=3),
-        lambda reader: reader.children([1, 2]),
-        lambda reader: reader.recent(0, below=None, limit=10, statuses=[1, 2]),
-        lambda reader: reader.namings(users=[1]),
-        lambda reader: reader.closed_places([1, 2]),
-        *(_asked(kind, tags) for kind in range(4) for tags in ([1], list(range(20)))),
-    ]
+    questions = _all_day()
     compiled = 0
 
     def count(*_: object) -> int:
@@ -127,6 +120,47 @@ def test_what_is_asked_all_day_is_compiled_once(tmp_path: Path) -> None:
         again = compiled
     store.close()
     assert again == 0
+
+
+def test_what_is_asked_all_day_never_walks_through_a_whole_collection(tmp_path: Path) -> None:
+    """The tasks of fifty cases were found by walking through all tasks of the district."""
+    store = SqlStore.sqlite(tmp_path / "d.db")
+    store.create()
+    asked: list[str] = []
+    with store.read() as reader:
+        reader._driver.set_trace_callback(asked.append)
+        for question in _all_day():
+            question(reader)
+        reader._driver.set_trace_callback(None)
+        plans = {
+            text: [str(line[3]) for line in reader._driver.execute(f"explain query plan {text}")]
+            for text in asked
+            if " document " in text
+        }
+    store.close()
+    assert len(plans) > 10
+    # The list of the newest is walked along its index: that is what it is for, and a limit ends it.
+    walks = re.compile(r"SCAN document(?! USING INDEX document_recent)|\(collection=\?\)$")
+    assert {text: plan for text, plan in plans.items() if any(walks.search(line) for line in plan)} == {}
+
+
+def _all_day() -> list[Callable[[Reader], object]]:
+    many = list(range(1, 60))
+    return [
+        lambda reader: reader.documents(0, [bytes(16), bytes(range(16))]),
+        lambda reader: reader.documents_by_pk(many, seq_over=3),
+        lambda reader: reader.children([1, 2]),
+        lambda reader: reader.children(many, seq_over=3),
+        lambda reader: reader.children(many, collection=4),
+        lambda reader: reader.recent(0, below=None, limit=10, statuses=[1, 2]),
+        lambda reader: reader.recent(0, below=(9, 9), limit=10, statuses=[1, 2]),
+        lambda reader: reader.recent(0, below=None, limit=10),
+        lambda reader: reader.recent(0, below=(9, 9), limit=10),
+        lambda reader: reader.recent(0, below=(9, 9), limit=10, statuses=[1, 2], place=(0, 1)),
+        lambda reader: reader.namings(users=[1]),
+        lambda reader: reader.closed_places([1, 2]),
+        *(_asked(kind, tags) for kind in range(4) for tags in ([1], list(range(20)))),
+    ]
 
 
 def _asked(kind: int, tags: list[int]) -> Callable[[Reader], object]:
