@@ -10,8 +10,7 @@ alone or among a million, and inside the region, where no library's sine or dist
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -19,13 +18,17 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from geo.points import Crs
-from geo.regions import LOST, RIM, WHOLE, Provider, Region, region_of
-from geo.shifts import Pair, bd_shift, gcj_shift
+from geo.regions import LOST, NONE, RIM, WHOLE, Provider, Region, region_of
+from geo.shifts import Pair, T, bd_shift, gcj_shift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Floats: TypeAlias = NDArray[np.float64]
 Geometries: TypeAlias = NDArray[np.object_]
 
 INVERSE_STEPS = 5  # after the first guess
+_FEW = 8  # are converted one by one
 _BLOCK = 8192  # so many points and what is worked out of them fit the cache
 
 
@@ -49,7 +52,13 @@ def convert(
         raise CoordinatesError(f"{x.shape} longitudes, {y.shape} latitudes")
     way = _way(source, target, provider)
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-    for begin in range(0, flat_x.size if way else 0, _BLOCK):
+    if not way:
+        return x, y
+    if flat_x.size <= _FEW:
+        for i, place in enumerate(zip(flat_x.tolist(), flat_y.tolist(), strict=True)):
+            flat_x[i], flat_y[i] = _point(way, *place)
+        return flat_x.reshape(x.shape), flat_y.reshape(y.shape)
+    for begin in range(0, flat_x.size, _BLOCK):
         block = slice(begin, begin + _BLOCK)
         pair = flat_x[block], flat_y[block]
         for step in way:
@@ -66,10 +75,13 @@ def convert_point(
     provider: Provider = Provider.MAINLAND_HK_MO,
 ) -> tuple[float, float]:
     """Convert one point; the same bits as the bulk form."""
-    if not _way(source, target, provider):
-        return lon, lat
-    x, y = convert([lon], [lat], source, target, provider)
-    return float(x[0]), float(y[0])
+    return _point(_way(source, target, provider), float(lon), float(lat))
+
+
+def _point(way: Sequence[_Step], lon: float, lat: float) -> tuple[float, float]:
+    for step in way:
+        lon, lat = step.apply_to_one(lon, lat)
+    return lon, lat
 
 
 def shifted_share(lon: ArrayLike, lat: ArrayLike, provider: Provider = Provider.MAINLAND_HK_MO) -> Floats:
@@ -77,7 +89,8 @@ def shifted_share(lon: ArrayLike, lat: ArrayLike, provider: Provider = Provider.
     return region_of(provider).share(lon, lat)
 
 
-_Shift: TypeAlias = Callable[[Floats, Floats], Pair]
+class _Shift(Protocol):
+    def __call__(self, lon: T, lat: T) -> tuple[T, T]: ...
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -86,6 +99,16 @@ class _Step(msgspec.Struct, frozen=True):
     shift: _Shift
     region: Region
     forward: bool
+
+    def apply_to_one(self, lon: float, lat: float) -> tuple[float, float]:
+        """One place, in a twentieth of the time that an array of one takes; the same bits."""
+        kind = self.region.kind(lon, lat)
+        if kind == WHOLE:
+            return self._moved(self.shift, INVERSE_STEPS + 1, lon, lat)
+        if kind == NONE:
+            return lon, lat
+        x, y = self.apply(np.array([lon]), np.array([lat]))
+        return float(x[0]), float(y[0])
 
     def apply(self, lon: Floats, lat: Floats) -> Pair:
         """Places before to places after."""
@@ -101,7 +124,7 @@ class _Step(msgspec.Struct, frozen=True):
         x[kinds == LOST], y[kinds == LOST] = np.nan, np.nan
         return x, y
 
-    def _moved(self, shift: _Shift, steps: int, lon: Floats, lat: Floats) -> Pair:
+    def _moved(self, shift: Callable[[T, T], tuple[T, T]], steps: int, lon: T, lat: T) -> tuple[T, T]:
         east, north = shift(lon, lat)
         if self.forward:
             return lon + east, lat + north

@@ -12,6 +12,7 @@ is the polygon asked. What the tiles say is exact.
 from __future__ import annotations
 
 import functools
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -128,6 +129,13 @@ class Region:
         kinds = np.where(np.isfinite(lon) & np.isfinite(lat), np.uint8(NONE), np.uint8(LOST))
         kinds[within] = self._of_tiles(column[within], row[within])
         return kinds
+
+    def kind(self, lon: float, lat: float) -> int:
+        """The same for one place."""
+        column, row = (lon - _WEST) * _PER_DEGREE, (lat - _SOUTH) * _PER_DEGREE
+        if 0.0 <= column < _COLUMNS * _PER_DEGREE and 0.0 <= row < _ROWS * _PER_DEGREE:
+            return int(self._tiles[int(row) * _COLUMNS * _PER_DEGREE + int(column)])
+        return NONE if math.isfinite(lon) and math.isfinite(lat) else LOST
 
     def _of_tiles(self, column: Floats, row: Floats) -> Kinds:
         place = row.astype(np.int32) * np.int32(_COLUMNS * _PER_DEGREE) + column.astype(np.int32)
