@@ -111,7 +111,17 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
     """The one cell a worker has; with several nobody can say which."""
     if user_pk is None:
         return None
-    cells = {
+    cells = _worked_in(config, user_pk)
+    return cells.pop() if len(cells) == 1 else None
+
+
+def cells_worked_in(config: Config, user_pk: int) -> set[str]:
+    """Codes of the cells in force that somebody works in."""
+    return {config.cells[pk].code for pk in _worked_in(config, user_pk)}
+
+
+def _worked_in(config: Config, user_pk: int) -> set[int]:
+    return {
         hold.tag
         for hold in config.holds(user_pk)
         if hold.kind == Place.cell
@@ -119,7 +129,6 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
         and hold.v_to == FOREVER
         and in_force(config, hold.tag)
     }
-    return cells.pop() if len(cells) == 1 else None
 
 
 def _record(found: Assignment) -> dict[str, Any]:
