@@ -28,13 +28,11 @@ if TYPE_CHECKING:
 Kinds: TypeAlias = NDArray[np.uint8]
 
 FADE_DEGREES = 0.5
-NARROW_DEGREES = (
-    0.01  # about a kilometre; a shift of 0.006 degrees cannot end within less and have an inverse
-)
+# About a kilometre: a shift of 0.006 degrees cannot end within much less and have an inverse.
+NARROW_DEGREES = 0.01
+# A step of an inverse gains a digit and more in the wide fade, two fifths of what is missing in the narrow one.
 _STEPS = 6
-_NARROW_STEPS = (
-    48  # a step gains two fifths of what is missing in the narrow fade, and a digit and more elsewhere
-)
+_NARROW_STEPS = 48
 
 # What the tiles say of a point.
 WHOLE, RIM, NONE, LOST = range(4)  # the whole shift; ask the polygon; no shift; not a place at all

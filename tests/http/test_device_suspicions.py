@@ -103,7 +103,9 @@ def test_where_a_person_put_the_cases_is_evidence_and_his_own_pin_is_none(town: 
     assert item["user"] == "grid_worker_2"
     assert item["confirmed"] == item["places"]
     for doc in docs:
-        town.must_act("clerk", doc["id"], "set_place", location=middle_of(CELLS[0]), evidence="图上点选")
+        lon, lat = convert_point(doc["location"]["lon"], doc["location"]["lat"], Crs.GCJ02, Crs.WGS84)
+        pin = middle_of(CELLS[0]) | {"lon": lon, "lat": lat}
+        town.must_act("clerk", doc["id"], "set_place", location=pin, evidence="图上点选")
     assert town.get("admin", PATH).json() == {"items": [], "judged": 0, "days": 90}
 
 
