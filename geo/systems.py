@@ -89,7 +89,11 @@ class SevenParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LocalSystem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A city's own system as a table of TOML or JSON: the published system it rests on, and what leads there."""
+    """A city's own system as a table of TOML or JSON: the published system it rests on, and what leads there.
+
+    ``base = "EPSG:4547"`` with ``[plane]`` ``axes = "north_east"``, ``dx_m = 3800000``, ``dy_m = 350000``,
+    ``rotation_s = -12.5``, ``scale_ppm = 3.1`` is a plane that begins somewhere in town and is turned a little.
+    """
 
     base: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_MAX)]
     name: Annotated[str, msgspec.Meta(max_length=100)] = ""
