@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import psutil  # type: ignore[import-untyped]  # published without types
 
-from bench import editions, ground, streams, timers
+from bench import conversions, editions, ground, streams, timers
 from bench.figures import FULL, QUICK, Figure, machine
 from bench.replication import Replication
 
@@ -39,6 +39,8 @@ def figures(shared: Replication, folder: Path) -> dict[str, Callable[[], Figure]
         "assign_one_us": lambda: ground.assign_one_us(shared.scale),
         "index_build_s": lambda: ground.index_build_s(shared.scale),
         "activate_cases_per_s": lambda: editions.activate_cases_per_s(folder, shared.scale),
+        "convert_forward": lambda: conversions.convert_forward(shared.scale),
+        "convert_inverse": lambda: conversions.convert_inverse(shared.scale),
         "tick_idle_us": lambda: timers.tick_idle_us(folder, shared.scale),
         "firings_per_s": lambda: timers.firings_per_s(folder, shared.scale),
     }

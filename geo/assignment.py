@@ -24,6 +24,7 @@ import shapely
 
 from geo.coordinates import Floats, Geometries, convert
 from geo.points import Crs, Fix
+from geo.regions import Provider
 from geo.tiles import OUTSIDE, Ordinals, TileIndex, touched_first
 from geo.tiling import Tiles, build
 
@@ -140,15 +141,18 @@ def assign(index: LayerIndex, fix: Fix | None, tolerance_m: float = TOLERANCE_M)
 
 
 def assign_all(
-    index: LayerIndex, fixes: Sequence[Fix | None], tolerance_m: float = TOLERANCE_M
+    index: LayerIndex,
+    fixes: Sequence[Fix | None],
+    tolerance_m: float = TOLERANCE_M,
+    provider: Provider = Provider.MAINLAND_HK_MO,
 ) -> list[Assignment]:
-    """The cells of many fixes, in their order; each exactly as `assign` would say."""
+    """The cells of many fixes, in their order; each exactly as `assign` would say. `provider` is whose GCJ-02 it is."""
     answers = [Assignment(Method.NONE)] * len(fixes)
     known = [(i, fix) for i, fix in enumerate(fixes) if fix is not None]
     if not known:
         return answers
     located = [fix for _, fix in known]
-    lonlat = _wgs84(located)
+    lonlat = _wgs84(located, provider)
     places_m = index.layer.plane.to_metres(lonlat)
     cells = index.locate(lonlat[:, 0], lonlat[:, 1])
 
@@ -166,14 +170,16 @@ def assign_all(
     return answers
 
 
-def _wgs84(fixes: list[Fix]) -> Floats:
+def _wgs84(fixes: list[Fix], provider: Provider) -> Floats:
     lonlat = np.array([(fix.lon, fix.lat) for fix in fixes], dtype=np.float64)
     rows_of: dict[Crs, list[int]] = defaultdict(list)
     for row, fix in enumerate(fixes):
         rows_of[fix.crs].append(row)
     for crs, rows in rows_of.items():
         if crs is not Crs.WGS84:
-            lonlat[rows] = np.column_stack(convert(lonlat[rows, 0], lonlat[rows, 1], crs, Crs.WGS84))
+            lonlat[rows] = np.column_stack(
+                convert(lonlat[rows, 0], lonlat[rows, 1], crs, Crs.WGS84, provider)
+            )
     return lonlat
 
 

@@ -14,6 +14,7 @@ from geo.cells import Area, Cell, Layer, Level
 from geo.coordinates import Geometries, LocalPlane, convert
 from geo.faults import Fault, FaultCode, Repair, Report, error, report_of, warning
 from geo.points import Crs
+from geo.suspicion import read_as, reading_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -195,11 +196,10 @@ def crs_faults(layer: Layer, declared: Crs, previous: Layer) -> list[Fault]:
     before = _middles(previous, common)
     raw = convert(now[:, 0], now[:, 1], Crs.WGS84, declared)
     shifts = {}
-    for crs in (Crs.WGS84, Crs.GCJ02, Crs.BD09):
-        read = np.column_stack(convert(*raw, crs, Crs.WGS84))
+    for crs, read in read_as(*raw).items():
         apart = previous.plane.to_metres(read) - previous.plane.to_metres(before)
         shifts[crs] = float(np.median(np.hypot(apart[:, 0], apart[:, 1])))
-    own = shifts[Crs.WGS84 if declared is Crs.CGCS2000 else declared]
+    own = shifts[reading_of(declared)]
     best = min(shifts, key=lambda crs: shifts[crs])
     if own < SUSPECT_SHIFT_M:
         return []

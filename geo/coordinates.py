@@ -1,20 +1,17 @@
 """Conversions between WGS-84, CGCS2000, GCJ-02 and BD-09, and a local plane in metres.
 
-No formula of GCJ-02 or BD-09 is published officially; these agree with the public implementations.
-
-Theory. Both shifted systems add a small displacement to the system below them: gcj = wgs + d(wgs),
-bd = gcj + e(gcj). Outside the region where maps are shifted the displacement is zero. A sharp border would
-put two places on one coordinate along half of it, and no inverse could tell them apart; so the displacement
-fades to nothing over `FADE_DEGREES` outside the region. The forward map is then continuous, its displacement
-changes by less than 1/20 per unit, and the fixed-point iteration q ← p − d(q) gains more than a digit a step,
-everywhere, border included. The number of steps is fixed, so that one input always gives the same bits.
+Theory. Both shifted systems add a small displacement to the system below them: gcj = wgs + d(wgs), bd = gcj + e(gcj)
+(`geo.shifts`), in the region where maps are shifted, fading to nothing around it (`geo.regions`). So the forward map
+is continuous, its displacement changes by less than 1/20 per unit, and the fixed-point iteration q ← p − d(q) gains
+more than a digit a step, border included; by three fifths in the narrow fade, where more steps are taken. Their number is
+fixed: one input gives the same bits, alone or among a million, and inside the region, where no library's sine or distance
+is asked, on every machine.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -22,150 +19,144 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from geo.points import Crs
+from geo.regions import LOST, NONE, RIM, WHOLE, Provider, Region, region_of
+from geo.shifts import Pair, T, bd_shift, gcj_shift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Floats: TypeAlias = NDArray[np.float64]
 Geometries: TypeAlias = NDArray[np.object_]
-Pair: TypeAlias = tuple[Floats, Floats]
 
-INVERSE_STEPS = 5
-FADE_DEGREES = 0.5
-
-# Krasovsky 1940, as the public implementations of GCJ-02 use it.
-_SEMI_MAJOR_M = 6378245.0
-_ECCENTRICITY_SQUARED = 0.00669342162296594323
-
-# Where maps are shifted: drawn roughly and generously, with few corners, around the mainland, Hong Kong and
-# Macau. It decides only whether a tagged coordinate carries a shift; it states nothing about any boundary.
-_SHIFTED_REGION = shapely.Polygon(
-    [
-        (135.4, 48.6), (133.4, 44.7), (131.5, 44.7), (131.2, 42.2), (129.6, 42.0), (128.3, 41.1),
-        (126.5, 41.0), (124.6, 39.6), (122.5, 38.2), (123.2, 37.0), (121.6, 35.0), (123.2, 31.6),
-        (123.2, 29.9), (122.4, 28.2), (121.2, 26.8), (120.3, 25.8), (120.0, 25.1), (118.9, 24.3),
-        (117.2, 23.0), (115.0, 22.0), (113.5, 21.4), (111.5, 20.9), (111.4, 19.2), (110.3, 17.9),
-        (108.4, 17.9), (108.2, 19.4), (108.6, 21.2), (107.9, 21.3), (106.6, 21.7), (106.3, 22.6),
-        (105.3, 22.8), (104.0, 22.2), (102.4, 22.1), (101.9, 20.9), (100.9, 21.0), (99.6, 21.7),
-        (98.6, 22.9), (98.4, 23.7), (97.3, 23.7), (97.3, 24.7), (97.9, 25.7), (98.3, 27.3),
-        (97.2, 27.7), (95.5, 26.9), (94.2, 26.7), (92.0, 26.6), (91.5, 27.5), (89.0, 27.0),
-        (88.0, 27.6), (85.8, 27.7), (83.5, 28.8), (81.2, 29.7), (80.7, 30.1), (78.4, 31.1),
-        (78.3, 32.5), (77.9, 34.5), (77.5, 35.2), (75.7, 36.3), (74.3, 36.8), (73.2, 38.4),
-        (73.2, 39.9), (75.7, 40.6), (78.3, 41.4), (79.8, 42.1), (79.8, 43.1), (80.3, 45.2),
-        (82.2, 45.9), (82.6, 47.4), (85.2, 47.4), (85.2, 48.6), (87.0, 49.5), (88.2, 49.5),
-        (90.4, 48.0), (91.3, 46.7), (91.3, 45.5), (93.5, 45.3), (95.7, 44.6), (96.6, 43.1),
-        (101.0, 42.9), (105.0, 41.9), (107.5, 42.8), (110.5, 43.1), (111.6, 43.9), (111.4, 45.1),
-        (114.0, 45.3), (116.1, 46.7), (119.4, 46.9), (118.0, 47.8), (115.4, 47.6), (116.4, 50.1),
-        (119.0, 50.4), (120.4, 52.1), (119.9, 52.9), (123.5, 53.8), (126.0, 53.2), (127.9, 50.3),
-        (130.8, 49.2), (131.2, 48.1), (134.7, 48.8),
-    ]
-)  # fmt: skip
-shapely.prepare(_SHIFTED_REGION)
+INVERSE_STEPS = 5  # after the first guess
+_FEW = 8  # are converted one by one
+_BLOCK = 8192  # so many points and what is worked out of them fit the cache
 
 
 class CoordinatesError(ValueError):
     """Longitudes and latitudes of different shapes cannot be pairs."""
 
 
-def convert(lon: ArrayLike, lat: ArrayLike, source: Crs, target: Crs) -> Pair:
-    """Convert arrays of degrees, both of one shape. NaN stays NaN; inputs are not changed."""
+def convert(
+    lon: ArrayLike,
+    lat: ArrayLike,
+    source: Crs,
+    target: Crs,
+    provider: Provider = Provider.MAINLAND_HK_MO,
+) -> Pair:
+    """Convert arrays of degrees, both of one shape. NaN stays NaN; inputs are not changed.
+
+    `provider` says where GCJ-02 is shifted. BD-09 is one provider's own, and is shifted in the whole region.
+    """
     x, y = np.array(lon, dtype=np.float64), np.array(lat, dtype=np.float64)
     if x.shape != y.shape:
         raise CoordinatesError(f"{x.shape} longitudes, {y.shape} latitudes")
-    shape = x.shape
-    pair = (x.reshape(-1), y.reshape(-1))
-    have, want = _RANK[source], _RANK[target]
-    while have < want:
-        pair = _FORWARD[have](*pair)
-        have += 1
-    while have > want:
-        have -= 1
-        pair = _INVERSE[have](*pair)
-    return pair[0].reshape(shape), pair[1].reshape(shape)
+    way = _way(source, target, provider)
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    if not way:
+        return x, y
+    if flat_x.size <= _FEW:
+        for i, place in enumerate(zip(flat_x.tolist(), flat_y.tolist(), strict=True)):
+            flat_x[i], flat_y[i] = _point(way, *place)
+        return flat_x.reshape(x.shape), flat_y.reshape(y.shape)
+    for begin in range(0, flat_x.size, _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        pair = flat_x[block], flat_y[block]
+        for step in way:
+            pair = step.apply(*pair)
+        flat_x[block], flat_y[block] = pair
+    return flat_x.reshape(x.shape), flat_y.reshape(y.shape)
 
 
-def convert_point(lon: float, lat: float, source: Crs, target: Crs) -> tuple[float, float]:
+def convert_point(
+    lon: float,
+    lat: float,
+    source: Crs,
+    target: Crs,
+    provider: Provider = Provider.MAINLAND_HK_MO,
+) -> tuple[float, float]:
     """Convert one point; the same bits as the bulk form."""
-    if _RANK[source] == _RANK[target]:
-        return lon, lat
-    x, y = convert([lon], [lat], source, target)
-    return float(x[0]), float(y[0])
+    return _point(_way(source, target, provider), float(lon), float(lat))
 
 
-def shifted_share(lon: ArrayLike, lat: ArrayLike) -> Floats:
+def _point(way: Sequence[_Step], lon: float, lat: float) -> tuple[float, float]:
+    for step in way:
+        lon, lat = step.apply_to_one(lon, lat)
+    return lon, lat
+
+
+def shifted_share(lon: ArrayLike, lat: ArrayLike, provider: Provider = Provider.MAINLAND_HK_MO) -> Floats:
     """How much of the shift applies at each place: 1 where maps are shifted, 0 far away, fading between."""
-    x, y = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
-    known = np.isfinite(x) & np.isfinite(y)
-    share = np.where(known, 1.0, np.nan)
-    away = known & ~np.asarray(shapely.intersects_xy(_SHIFTED_REGION, x, y), dtype=bool)
-    if away.any():
-        distance = shapely.distance(_SHIFTED_REGION, shapely.points(x[away], y[away]))
-        share[away] = np.clip(1.0 - distance / FADE_DEGREES, 0.0, 1.0)
-    return share
+    return region_of(provider).share(lon, lat)
 
 
-def _gcj_shift(lon: Floats, lat: Floats) -> Pair:
-    x, y = lon - 105.0, lat - 35.0
-    root = np.sqrt(np.abs(x))
-    common = 20.0 * np.sin(6.0 * np.pi * x) + 20.0 * np.sin(2.0 * np.pi * x)
-    north = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 0.2 * root
-    north += (common + 20.0 * np.sin(np.pi * y) + 40.0 * np.sin(np.pi * y / 3.0)) * 2.0 / 3.0
-    north += (160.0 * np.sin(np.pi * y / 12.0) + 320.0 * np.sin(np.pi * y / 30.0)) * 2.0 / 3.0
-    east = 300.0 + x + 2.0 * y + 0.1 * x * x + 0.1 * x * y + 0.1 * root
-    east += (common + 20.0 * np.sin(np.pi * x) + 40.0 * np.sin(np.pi * x / 3.0)) * 2.0 / 3.0
-    east += (150.0 * np.sin(np.pi * x / 12.0) + 300.0 * np.sin(np.pi * x / 30.0)) * 2.0 / 3.0
-    latitude = np.radians(lat)
-    magic = 1.0 - _ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
-    meridian = _SEMI_MAJOR_M * (1.0 - _ECCENTRICITY_SQUARED) / (magic * np.sqrt(magic))
-    parallel = _SEMI_MAJOR_M / np.sqrt(magic) * np.cos(latitude)
-    return np.degrees(east / parallel), np.degrees(north / meridian)
+class _Shift(Protocol):
+    def __call__(self, lon: T, lat: T) -> tuple[T, T]: ...
 
 
-def _bd_shift(lon: Floats, lat: Floats) -> Pair:
-    wobble = np.pi * 3000.0 / 180.0
-    radius = np.hypot(lon, lat) + 0.00002 * np.sin(lat * wobble)
-    angle = np.arctan2(lat, lon) + 0.000003 * np.cos(lon * wobble)
-    return radius * np.cos(angle) + 0.0065 - lon, radius * np.sin(angle) + 0.006 - lat
+class _Step(msgspec.Struct, frozen=True):
+    """One shift put on or taken off, where a region has it."""
 
+    shift: _Shift
+    region: Region
+    forward: bool
 
-_Shift: TypeAlias = Callable[[Floats, Floats], Pair]
+    def apply_to_one(self, lon: float, lat: float) -> tuple[float, float]:
+        """One place, in a twentieth of the time that an array of one takes; the same bits."""
+        kind = self.region.kind(lon, lat)
+        if kind == WHOLE:
+            return self._moved(self.shift, INVERSE_STEPS + 1, lon, lat)
+        if kind == NONE:
+            return lon, lat
+        x, y = self.apply(np.array([lon]), np.array([lat]))
+        return float(x[0]), float(y[0])
 
-
-def _faded(shift: _Shift) -> _Shift:
-    """The displacement where maps are shifted, none far away. Far points are not even computed."""
-
-    def displacement(lon: Floats, lat: Floats) -> Pair:
-        share = shifted_share(lon, lat)
-        near = share != 0.0  # NaN is not zero, and so stays NaN
-        east, north = np.zeros(lon.shape), np.zeros(lat.shape)
-        inside = shift(lon[near], lat[near])
-        east[near], north[near] = inside[0] * share[near], inside[1] * share[near]
-        return east, north
-
-    return displacement
-
-
-def _forward(shift: _Shift) -> _Shift:
-    def forward(lon: Floats, lat: Floats) -> Pair:
-        east, north = shift(lon, lat)
-        return lon + east, lat + north
-
-    return forward
-
-
-def _inverse(shift: _Shift) -> _Shift:
-    def inverse(lon: Floats, lat: Floats) -> Pair:
-        x, y = lon, lat
-        for _ in range(INVERSE_STEPS + 1):  # the first guess, then the fixed number of steps
-            east, north = shift(x, y)
-            x, y = lon - east, lat - north
+    def apply(self, lon: Floats, lat: Floats) -> Pair:
+        """Places before to places after."""
+        kinds = self.region.kinds(lon, lat)
+        if not kinds.any():  # all are WHOLE, as nearly always
+            return self._moved(self.shift, INVERSE_STEPS + 1, lon, lat)
+        x, y = lon.copy(), lat.copy()
+        whole, rim = np.flatnonzero(kinds == WHOLE), np.flatnonzero(kinds == RIM)
+        if whole.size:
+            x[whole], y[whole] = self._moved(self.shift, INVERSE_STEPS + 1, lon[whole], lat[whole])
+        if rim.size:
+            x[rim], y[rim] = self._moved(self._faded, self.region.steps, lon[rim], lat[rim])
+        x[kinds == LOST], y[kinds == LOST] = np.nan, np.nan
         return x, y
 
-    return inverse
+    def _moved(self, shift: Callable[[T, T], tuple[T, T]], steps: int, lon: T, lat: T) -> tuple[T, T]:
+        east, north = shift(lon, lat)
+        if self.forward:
+            return lon + east, lat + north
+        for _ in range(steps - 1):
+            east, north = shift(lon - east, lat - north)
+        return lon - east, lat - north
+
+    def _faded(self, lon: Floats, lat: Floats) -> Pair:
+        share = self.region.share(lon, lat)
+        east, north = self.shift(lon, lat)
+        return east * share, north * share
 
 
-# The systems form a chain; the rank is the number of shifts between a system and the earth.
-_RANK = {Crs.WGS84: 0, Crs.CGCS2000: 0, Crs.GCJ02: 1, Crs.BD09: 2}
-_SHIFTS = (_faded(_gcj_shift), _faded(_bd_shift))
-_FORWARD = tuple(_forward(shift) for shift in _SHIFTS)
-_INVERSE = tuple(_inverse(shift) for shift in _SHIFTS)
+def _way(source: Crs, target: Crs, provider: Provider) -> list[_Step]:
+    """The shifts to take off and to put on; the fewest."""
+    off, on = _shifts_of(source, provider), _shifts_of(target, provider)
+    while off and on and off[0] == on[0]:
+        del off[0], on[0]
+    return [_Step(shift, region, forward=False) for shift, region in reversed(off)] + [
+        _Step(shift, region, forward=True) for shift, region in on
+    ]
+
+
+def _shifts_of(crs: Crs, provider: Provider) -> list[tuple[_Shift, Region]]:
+    """The shifts between the earth and a system, in the order in which they are put on."""
+    if crs is Crs.GCJ02:
+        return [(gcj_shift, region_of(provider))]
+    if crs is Crs.BD09:
+        region = region_of(Provider.MAINLAND_HK_MO)
+        return [(gcj_shift, region), (bd_shift, region)]
+    return []
 
 
 class LocalPlane(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import msgspec
 
 from geo.layer import Fields, Layer, Report, read_geojson
 from geo.points import Crs
+from geo.regions import Provider
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
 from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
@@ -42,6 +43,7 @@ from sync.cases.calendars import parse_calendar
 from sync.cases.rules_lint import lint
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context
+from sync.config import MAP_PROVIDER
 from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
 from sync.errors import BadRequest, NotFound, StoreUnavailable, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
@@ -297,6 +299,14 @@ def units_import(runtime: Runtime, actor: str, *, csv_text: str, district: str |
     """Add or change units; returns how many rows changed."""
     work = import_units(read_units(csv_text))
     return the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def cells_provider(runtime: Runtime, actor: str, *, provider: str, district: str | None = None) -> None:
+    """Whose maps the coordinates in GCJ-02 were taken from that come from now on; what is placed stays."""
+    if provider not in set(Provider):
+        raise BadRequest(f"The provider is {' or '.join(Provider)}.")
+    work = put_settings({MAP_PROVIDER: provider})
+    the_district(runtime, district).writer.submit_blocking(work, actor=actor)
 
 
 def read_layer(
@@ -599,6 +609,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         cells_check,
         cells_import,
         cells_list,
+        cells_provider,
         cells_preview,
         erasures_ask,
         erasures_decide,

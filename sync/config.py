@@ -13,6 +13,7 @@ from msgspec import Struct
 from geo.assignment import LayerIndex
 from geo.cells import RESERVED_CODE
 from geo.layer import from_geojson
+from geo.regions import Provider
 from sync.cases.calendars import Calendar, parse_calendar
 from sync.cases.catalogue import ROLES
 from sync.cases.rulesets import RuleSet, parse_rules
@@ -22,6 +23,8 @@ from sync.visibility import by_tag
 
 OUTSIDE = 0  # the cell key of what lies in no cell: units at district level have it
 OUTSIDE_CODE = RESERVED_CODE
+# Setting of the district: whose maps a coordinate in GCJ-02 was taken from, a word of `Provider`.
+MAP_PROVIDER = "map_provider"
 OFFICE = "office"  # the calendar that working days are counted by
 DISTRICT_LEVEL = 3
 _NO_CELLS: frozenset[int] = frozenset()
@@ -162,6 +165,12 @@ class Config:
         if self._calendars is None:
             self._calendars = {name: parse_calendar(text) for name, text in self.calendar_sources.items()}
         return self._calendars
+
+    @property
+    def provider(self) -> Provider:
+        """Whose maps this district's coordinates in GCJ-02 were taken from."""
+        word = self.settings.get(MAP_PROVIDER)
+        return Provider(word) if word in tuple(Provider) else Provider.MAINLAND_HK_MO
 
     @property
     def index(self) -> LayerIndex | None:

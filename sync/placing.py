@@ -13,6 +13,7 @@ from shapely import Point
 from geo.assignment import Assignment, Method, assign_all
 from geo.coordinates import convert_point
 from geo.points import Crs, Fix, PointError, read_fix
+from geo.regions import Provider
 from sync.config import OUTSIDE, OUTSIDE_CODE, Config
 from sync.values import FOREVER, Place, Reach
 
@@ -35,12 +36,12 @@ def fix_of(location: Any) -> Fix | None:
         return None
 
 
-def spot_of(location: Any) -> tuple[float, float, float | None] | None:
+def spot_of(location: Any, provider: Provider) -> tuple[float, float, float | None] | None:
     """A document's place as WGS-84 longitude and latitude with its radius of 95 % in metres (None: not stated)."""
     fix = fix_of(location)
     if fix is None:
         return None
-    lon, lat = convert_point(fix.lon, fix.lat, fix.crs, Crs.WGS84)
+    lon, lat = convert_point(fix.lon, fix.lat, fix.crs, Crs.WGS84, provider)
     return lon, lat, fix.r95_m
 
 
@@ -60,7 +61,8 @@ def assign_fixes(config: Config, locations: Mapping[bytes, Any]) -> dict[bytes, 
     if index is None or not locations:
         return {}
     fixes = {key: fix_of(location) for key, location in locations.items()}
-    return dict(zip(fixes, assign_all(index, list(fixes.values())), strict=True))
+    found = assign_all(index, list(fixes.values()), provider=config.provider)
+    return dict(zip(fixes, found, strict=True))
 
 
 def place(
@@ -77,7 +79,7 @@ def place(
     `heir` is the cell that has taken over the ground of the one it was in.
     """
     if found is None and config.index is not None and (fix := fix_of(values.get("location"))) is not None:
-        found = assign_all(config.index, [fix])[0]
+        (found,) = assign_all(config.index, [fix], provider=config.provider)
     if found is not None and found.method in {Method.CONTAINED, Method.SNAPPED} and found.cell is not None:
         row = config.cell_by_code.get(found.cell)
         if row is not None:
@@ -109,7 +111,17 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
     """The one cell a worker has; with several nobody can say which."""
     if user_pk is None:
         return None
-    cells = {
+    cells = _worked_in(config, user_pk)
+    return cells.pop() if len(cells) == 1 else None
+
+
+def cells_worked_in(config: Config, user_pk: int) -> set[str]:
+    """Codes of the cells in force that somebody works in."""
+    return {config.cells[pk].code for pk in _worked_in(config, user_pk)}
+
+
+def _worked_in(config: Config, user_pk: int) -> set[int]:
+    return {
         hold.tag
         for hold in config.holds(user_pk)
         if hold.kind == Place.cell
@@ -117,7 +129,6 @@ def home_cell(config: Config, user_pk: int | None) -> int | None:
         and hold.v_to == FOREVER
         and in_force(config, hold.tag)
     }
-    return cells.pop() if len(cells) == 1 else None
 
 
 def _record(found: Assignment) -> dict[str, Any]:

@@ -202,3 +202,14 @@ def cells_list(district: str | None, data: str | None) -> None:
     """Every generation."""
     for row in call_district("cells_list", data, district=district):
         click.echo(f"{row['number']}\t{row['state']}\t{row['name']}")
+
+
+@cells.command(name="provider")
+@click.argument("provider", type=click.Choice(["mainland_hk_mo", "mainland"]))
+@district_option
+@data_option
+@reported
+def cells_provider(provider: str, district: str | None, data: str | None) -> None:
+    """Whose maps coordinates in GCJ-02 come from: whether Hong Kong and Macau are shifted on them too."""
+    call_district("cells_provider", data, provider=provider, district=district)
+    click.echo(f"Coordinates in GCJ-02 are read as of a provider that shifts: {provider}.")

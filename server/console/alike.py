@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from geo.regions import Provider
 from server.console.scope import CENTRE, Seen, Sight
 from sync import content, placing
 from sync.batch import STATUS_CODES
@@ -57,7 +58,7 @@ class Neighbours:
         if self._sight.level(doc) != Level.full or doc.status in _NO_MATTER:
             return []
         values = content.whole(doc, self._sight.keys)
-        mine = _look(values)
+        mine = self._look(values)
         found = []
         for near in self._around(doc, values):
             if near.doc.pk == doc.pk or not _comes_near(mine, near.clear):
@@ -70,7 +71,7 @@ class Neighbours:
 
     def _around(self, doc: Doc, values: Mapping[str, Any]) -> Iterable[_Near]:
         cells = set() if doc.cell is None else {doc.cell}
-        spot = placing.spot_of(values.get("location"))
+        spot = placing.spot_of(values.get("location"), self._sight.config.provider)
         if spot is not None:
             cells |= placing.cells_near(
                 self._sight.config, spot, min(_REACH_MAX_M, NEAR_M + (spot[2] or 0.0))
@@ -90,7 +91,7 @@ class Neighbours:
             for doc in docs:
                 if doc.gone is not None or doc.status in _NO_MATTER or self._sight.level(doc) != Level.full:
                     continue
-                yield _Near(doc, _look(msgspec.json.decode(b"{" + doc.clear + b"}")))
+                yield _Near(doc, self._look(msgspec.json.decode(b"{" + doc.clear + b"}")))
                 count += 1
                 if count >= PER_CELL:
                     return
@@ -98,10 +99,13 @@ class Neighbours:
                 return
             below = (docs[-1].seq, docs[-1].pk)
 
+    def _look(self, values: Mapping[str, Any]) -> Look:
+        return _look(values, self._sight.config.provider)
+
     def _opened(self, near: _Near) -> Look:
         if near.whole is None:
             near.values = content.whole(near.doc, self._sight.keys)
-            near.whole = _look(near.values)
+            near.whole = self._look(near.values)
         return near.whole
 
 
@@ -116,8 +120,8 @@ def _comes_near(mine: Look, other: Look) -> bool:
     return distance_m(mine.spot, other.spot) <= NEAR_M + unsure
 
 
-def _look(values: Mapping[str, Any]) -> Look:
-    spot = placing.spot_of(values.get("location"))
+def _look(values: Mapping[str, Any], provider: Provider) -> Look:
+    spot = placing.spot_of(values.get("location"), provider)
     return Look(
         kind=str(values.get("kind")),
         category=values.get("category"),

@@ -90,7 +90,8 @@ class Preview:
     def _open_cases(self, sight: Sight) -> bool:
         docs = sight.reader.recent(Collection.cases, below=self._below, limit=_CHUNK, statuses=_OPEN)
         values = [msgspec.json.decode(b"{" + doc.clear + b"}") for doc in docs]
-        answers = assign_all(self._index, [fix_of(case.get("location")) for case in values])
+        fixes = [fix_of(case.get("location")) for case in values]
+        answers = assign_all(self._index, fixes, provider=sight.config.provider)
         back = self._back(sight, docs)
         for doc, case, found in zip(docs, values, answers, strict=True):
             level = sight.level(doc)

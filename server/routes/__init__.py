@@ -6,6 +6,7 @@ from typing import Any
 MODULES = [
     "server.routes.health",
     "server.routes.sessions",
+    "server.routes.devices",
     "server.routes.sync",
     "server.routes.sealed",
     "server.routes.stream",

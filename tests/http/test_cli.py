@@ -459,6 +459,12 @@ def test_the_coordinate_system_comes_from_the_file_where_the_file_says_it(line: 
         line.run(*words, code=1)
 
 
+def test_the_provider_of_maps_is_a_setting_of_the_district(line: Line) -> None:
+    assert "mainland_hk_mo" in line.run("cells", "provider", "mainland_hk_mo").output
+    line.run("cells", "provider", "mainland")
+    line.run("cells", "provider", "elsewhere", code=2)
+
+
 def test_a_layer_is_checked_kept_and_put_in_force(line: Line, tmp_path: Path) -> None:
     path = Path(one_cell(tmp_path))
     kinds = line.run("cells", "check", str(path), code=1).output

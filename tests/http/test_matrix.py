@@ -111,6 +111,7 @@ RULES = (
     Rule("POST", "/api/v1/cells/generations", frozenset({"admin"}), body=b""),
     Rule("GET", "/api/v1/cells/generations/{number:int}/preview", frozenset({"admin", "centre_director"})),
     Rule("POST", "/api/v1/cells/generations/{number:int}/activate", frozenset({"admin"})),
+    Rule("GET", "/api/v1/devices/suspicions", frozenset({"admin", "centre_director"})),
     Rule("GET", "/api/v1/reassignments", frozenset({"admin", "centre_director"})),
     Rule("POST", "/api/v1/reassignments", frozenset({"admin"}), body={}),
     Rule("GET", "/api/v1/erasures", frozenset({"data_officer", "centre_director"})),

@@ -9,9 +9,13 @@ from msgspec import structs
 
 from geo.coordinates import convert_point
 from geo.points import Crs
-from sync import batch as batches, generations
+from geo.regions import Provider
+from sync import administration, batch as batches, generations
+from sync.config import MAP_PROVIDER
 from sync.errors import Unprocessable
+from sync.placing import spot_of
 from sync.reassign import Budget, Piece, reassign_work
+from tests.unit.sync import district as squares
 from tests.unit.sync.district import CELLS, FAR, FIRST, HOME, NEXT, SECOND, layer_of, middle_of, user_id
 
 if TYPE_CHECKING:
@@ -266,3 +270,24 @@ def test_nobody_stands_in_for_himself_nor_until_a_day_that_is_over(district: Dis
     for odd in wrong:
         with pytest.raises(Unprocessable):
             district.grant("an", "grid_worker", cell=HOME, **odd)
+
+
+def test_a_fix_in_gcj02_is_read_as_the_district_s_provider_means_it(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(squares, "WEST", 114.158)  # where providers disagree
+    monkeypatch.setattr(squares, "SOUTH", 22.283)
+    regrid(district, layer_of())
+    an = district.phone("an")
+    pin = middle_of(HOME, crs="gcj02")
+    assert an.capture(location=pin)["cell"] == "outside"  # six hundred metres off
+    district.commit(administration.put_settings({MAP_PROVIDER: "mainland"}))
+    assert an.capture(location=pin)["cell"] == HOME
+    corrected = an.edit(an.capture(location=middle_of(NEXT)), location=pin | {"accuracy_m": 3})
+    assert corrected["cell"] == HOME
+    with district.store.read() as reader:
+        config = district.configs.get(reader)
+        assert config.provider is Provider.MAINLAND
+        assert (spot_of(pin, config.provider) or ())[:2] == (pin["lon"], pin["lat"])
+    district.commit(administration.put_settings({MAP_PROVIDER: "nobody's"}))  # as if there were none
+    assert an.capture(location=pin)["cell"] == "outside"
