@@ -3,9 +3,9 @@
 Theory. Both shifted systems add a small displacement to the system below them: gcj = wgs + d(wgs), bd = gcj + e(gcj)
 (`geo.shifts`), in the region where maps are shifted, fading to nothing around it (`geo.regions`). So the forward map
 is continuous, its displacement changes by less than 1/20 per unit, and the fixed-point iteration q ← p − d(q) gains
-more than a digit a step, border included; by three fifths in the narrow fade, where more steps are taken. Their number is
-fixed: one input gives the same bits, alone or among a million, and inside the region, where no library's sine or distance
-is asked, on every machine.
+more than a digit a step, border included; by three fifths in the narrow fade, where more steps are taken. Their
+number is fixed: one input gives the same bits, alone or among a million, and inside the region, where no library's
+sine or distance is asked, on every machine.
 """
 
 from __future__ import annotations
