@@ -1,14 +1,17 @@
 """Which cell a fix belongs to, and how sure that is.
 
-The point decides: it lies in exactly one cell, and everybody can check that on the map. The device's radius
-only says whether a person must confirm. Rules, in order:
+The point decides: it lies in exactly one cell, and everybody can check that on the map. The device's radius only says
+how sure that is. Rules, in order:
 
 1. A point that touches cells (borders included) belongs to the one with the smallest code among them.
 2. A point outside all cells snaps to the nearest within min(r95, tolerance), to the smallest code among
-   equally near ones.
+   equally near ones. It is then taken to lie there, in some cell.
 3. Anything farther is outside, and no cell is chosen.
-4. If the device's radius is larger than the distance to the nearest border of the chosen cell, a person must
-   confirm; the cells within the radius are offered, the chosen first.
+4. `p` is the share of the device's normal distribution that lies in the chosen cell. From `auto` on nobody is asked;
+   from `flag` on a person confirms, and the cells it may be are offered, the most probable first.
+5. Below `flag`, or with a radius beyond `radius_m`, no cell is chosen: the fix is raised to the lowest area above the
+   point's cell that has `auto` of the distribution, if one has.
+6. Without a radius (a pin on a map) the point is believed.
 """
 
 from __future__ import annotations
@@ -16,13 +19,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import shapely
 
-from geo.coordinates import Floats, Geometries, convert
+from geo.cells import Level
+from geo.certainty import Thresholds, Weighed, weigh
+from geo.coordinates import Floats, convert
 from geo.points import Crs, Fix
 from geo.regions import Provider
 from geo.tiles import OUTSIDE, Ordinals, TileIndex, touched_first
@@ -35,13 +41,11 @@ if TYPE_CHECKING:
 
     from geo.cells import Layer
 
-TOLERANCE_M = 50.0
-CANDIDATES_MAX = 5
+ABOVE = (Level.COMMUNITY, Level.STREET, Level.DISTRICT)
 # Two cells that share a border are equally far from a point beyond it, but their distances may differ in the
 # last bits, because each walks along the border in its own direction.
 EQUALLY_NEAR_M = 1e-6
-# A sunflower of this many points stands for a two-dimensional normal distribution: right to about 0.02.
-SAMPLES = 64
+DEFAULT = Thresholds()
 
 
 class Method(StrEnum):
@@ -49,6 +53,7 @@ class Method(StrEnum):
 
     CONTAINED = "contained"
     SNAPPED = "snapped"  # outside, but near enough
+    RAISED = "raised"  # in some cell, but nobody can say in which
     OUTSIDE = "outside"
     NONE = "none"  # no location was given
 
@@ -56,8 +61,10 @@ class Method(StrEnum):
 class Assignment(msgspec.Struct, frozen=True):
     """Where a fix belongs.
 
-    `p` is the probability that the true place lies in the chosen cell; None unless confirmation is needed.
-    `distance_m` is how far outside the chosen cell the point lies; None unless snapped.
+    `p` is the probability, to 0.01, that the true place lies in the chosen cell; of a raised fix, in `area`. None where
+    neither is named, or the device gave no radius. `candidates` are the cells it may be, the most probable first; none
+    where nobody has to be asked. `distance_m` is how far outside the chosen cell the point lies; None unless snapped.
+    `area` is the lowest place above the cells that is sure; None unless raised, and where none is.
     """
 
     method: Method
@@ -66,6 +73,7 @@ class Assignment(msgspec.Struct, frozen=True):
     candidates: tuple[str, ...] = ()
     distance_m: float | None = None
     needs_confirmation: bool = False
+    area: str | None = None
 
 
 _FEW = 16  # points up to which one after the other goes faster than numpy
@@ -82,7 +90,6 @@ class LayerIndex:
         self._tree = shapely.STRtree(layer.geometries)
         self._tiles: TileIndex | None = None
         self._ground_m = layer.plane.geometries_to_metres(layer.geometries)
-        self._borders_m: Geometries = shapely.boundary(self._ground_m)
         self._tree_m = shapely.STRtree(self._ground_m)
 
     def equip(self, tiles: Tiles | None = None) -> Tiles:
@@ -128,22 +135,37 @@ class LayerIndex:
             zip(shapely.distance(self._ground_m[cells], point_m).tolist(), cells.tolist(), strict=True)
         )
 
-    def border_distance(self, cells: Ordinals, places_m: Floats) -> Floats:
-        """Metres from each place to the nearest border of the cell beside it."""
-        return np.asarray(
-            shapely.distance(self._borders_m[cells], shapely.points(places_m)), dtype=np.float64
-        )
+    def brought_in(self, cells: Ordinals, places_m: Floats) -> Floats:
+        """The nearest point, in metres, of the cell beside each place."""
+        lines = shapely.shortest_line(self._ground_m[cells], shapely.points(places_m))
+        return np.asarray(shapely.get_coordinates(lines)[::2], dtype=np.float64)
+
+    @cached_property
+    def areas_above(self) -> Ordinals:
+        """Ordinals among the layer's areas, (levels, cells + 1): the community, street and district of each cell.
+
+        `OUTSIDE` where a cell has none, and throughout the last column, which is that of no cell.
+        """
+        places = {area.code: number for number, area in enumerate(self.layer.areas)}
+        found = np.full((len(ABOVE), len(self.layer.cells) + 1), OUTSIDE, dtype=np.int32)
+        for cell, code in enumerate(self.layer.codes):
+            for area in self.layer.ancestors(code):
+                ordinal = places[area]
+                level = self.layer.areas[ordinal].level
+                if level in ABOVE:
+                    found[ABOVE.index(level), cell] = ordinal
+        return found
 
 
-def assign(index: LayerIndex, fix: Fix | None, tolerance_m: float = TOLERANCE_M) -> Assignment:
+def assign(index: LayerIndex, fix: Fix | None, rule: Thresholds = DEFAULT) -> Assignment:
     """The cell of one fix."""
-    return assign_all(index, [fix], tolerance_m)[0]
+    return assign_all(index, [fix], rule)[0]
 
 
 def assign_all(
     index: LayerIndex,
     fixes: Sequence[Fix | None],
-    tolerance_m: float = TOLERANCE_M,
+    rule: Thresholds = DEFAULT,
     provider: Provider = Provider.MAINLAND_HK_MO,
 ) -> list[Assignment]:
     """The cells of many fixes, in their order; each exactly as `assign` would say. `provider` is whose GCJ-02 it is."""
@@ -158,15 +180,24 @@ def assign_all(
 
     outside = np.flatnonzero(cells == OUTSIDE)
     away_m = np.full(len(cells), np.nan)
-    reach_m = np.array([_reach_m(located[i], tolerance_m) for i in outside])
-    cells[outside], away_m[outside] = index.nearest(places_m[outside], reach_m)
+    if outside.size:
+        reach_m = np.array([_reach_m(located[i], rule.tolerance_m) for i in outside])
+        cells[outside], away_m[outside] = index.nearest(places_m[outside], reach_m)
+    snapped = ~np.isnan(away_m)
+    if snapped.any():
+        places_m[snapped] = index.brought_in(cells[snapped], places_m[snapped])
 
-    placed = np.flatnonzero(cells != OUTSIDE)
-    border_m = np.full(len(cells), np.nan)
-    border_m[placed] = index.border_distance(cells[placed], places_m[placed])
-    plain = zip(known, cells.tolist(), places_m, away_m.tolist(), border_m.tolist(), strict=True)
-    for (i, fix), cell, place_m, away, border in plain:
-        answers[i] = _answer(index, fix, cell, place_m, away, border)
+    sigmas_m = np.array([fix.sigma_m or 0.0 for fix in located])
+    vague = np.flatnonzero(sigmas_m > 0.0)
+    weighed: dict[int, Weighed] = dict(
+        zip(
+            vague.tolist(),
+            weigh(index, cells[vague], places_m[vague], sigmas_m[vague], snapped[vague], rule),
+            strict=True,
+        )
+    )
+    for row, ((i, _), cell, away) in enumerate(zip(known, cells.tolist(), away_m.tolist(), strict=True)):
+        answers[i] = _answer(index, cell, away, weighed.get(row), rule)
     return answers
 
 
@@ -188,41 +219,36 @@ def _reach_m(fix: Fix, tolerance_m: float) -> float:
 
 
 def _answer(
-    index: LayerIndex, fix: Fix, chosen: int, place_m: Floats, away_m: float, border_m: float
+    index: LayerIndex, chosen: int, away_m: float, share: Weighed | None, rule: Thresholds
 ) -> Assignment:
     codes = index.layer.codes
+    offered = () if share is None else tuple(codes[cell] for cell in share.candidates)
     if chosen == OUTSIDE:
-        near = index.within(shapely.Point(place_m), fix.accuracy_m) if fix.accuracy_m else []
-        offered = tuple(codes[cell] for _, cell in near[:CANDIDATES_MAX])
         return Assignment(Method.OUTSIDE, candidates=offered, needs_confirmation=True)
     contained = math.isnan(away_m)
     method = Method.CONTAINED if contained else Method.SNAPPED
     distance_m = None if contained else round(away_m, 1)
-    if fix.accuracy_m is None or fix.accuracy_m <= border_m:
+    if share is None:
         return Assignment(method, codes[chosen], distance_m=distance_m)
-    others = [cell for _, cell in index.within(shapely.Point(place_m), fix.accuracy_m) if cell != chosen]
-    return Assignment(
-        method,
-        codes[chosen],
-        p=_probability(index, fix, chosen, place_m),
-        candidates=tuple(codes[cell] for cell in [chosen, *others][:CANDIDATES_MAX]),
-        distance_m=distance_m,
-        needs_confirmation=True,
-    )
+    if share.hopeless:
+        area, p = _sure_above(index, chosen, share, rule)
+        return Assignment(
+            Method.RAISED,
+            p=p,
+            candidates=offered,
+            distance_m=distance_m,
+            needs_confirmation=True,
+            area=area,
+        )
+    asks = share.p < rule.auto
+    return Assignment(method, codes[chosen], share.p, offered, distance_m, asks)
 
 
-def _sunflower() -> Floats:
-    k = np.arange(SAMPLES)
-    radius = np.sqrt(-2.0 * np.log1p(-(k + 0.5) / SAMPLES))
-    angle = k * np.pi * (3.0 - np.sqrt(5.0))
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-
-
-_UNIT_SUNFLOWER = _sunflower()
-
-
-def _probability(index: LayerIndex, fix: Fix, chosen: int, place_m: Floats) -> float | None:
-    if not fix.sigma_m:
-        return None
-    samples = index.layer.plane.to_degrees(place_m + fix.sigma_m * _UNIT_SUNFLOWER)
-    return round(float(np.mean(index.locate(samples[:, 0], samples[:, 1]) == chosen)), 2)
+def _sure_above(
+    index: LayerIndex, cell: int, share: Weighed, rule: Thresholds
+) -> tuple[str | None, float | None]:
+    """The lowest area above a cell that is sure, and how sure it is."""
+    for area, p in zip(index.areas_above[:, cell].tolist(), share.above, strict=True):
+        if p >= rule.auto:
+            return index.layer.areas[area].code, p
+    return None, None

@@ -43,7 +43,7 @@ from sync.cases.calendars import parse_calendar
 from sync.cases.rules_lint import lint
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context
-from sync.config import MAP_PROVIDER
+from sync.config import MAP_PROVIDER, PLACING
 from sync.erasing import ask_erasure, decide_erasure, erasures, unswept
 from sync.errors import BadRequest, NotFound, StoreUnavailable, SyncError, Unprocessable
 from sync.generations import activate_generation, add_generation
@@ -414,6 +414,22 @@ def cells_preview(
     return ahead.told()
 
 
+def cells_thresholds(
+    runtime: Runtime, actor: str, *, changes: dict[str, float], district: str | None = None
+) -> dict[str, float]:
+    """What a district calls sure, after `changes` (of none nothing is written). Raises ``Unprocessable``."""
+    open_ = the_district(runtime, district)
+    if not changes:
+        return open_.read_blocking(lambda reader: msgspec.structs.asdict(open_.config_of(reader).thresholds))
+
+    def work(tx: Tx, context: Context) -> dict[str, float]:
+        wanted = msgspec.structs.asdict(context.configs.get(tx).thresholds) | changes
+        put_settings({PLACING: wanted})(tx, context)
+        return wanted
+
+    return open_.writer.submit_blocking(work, actor=actor)
+
+
 def cells_list(runtime: Runtime, _: str, *, district: str | None = None) -> list[Row]:
     """Every generation, without its layer."""
     columns = ["number", "state", "name", "created_at", "activated_at", "activated_seq"]
@@ -611,6 +627,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         cells_list,
         cells_provider,
         cells_preview,
+        cells_thresholds,
         erasures_ask,
         erasures_decide,
         erasures_list,

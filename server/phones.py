@@ -19,6 +19,7 @@ from server.clocks import wall_ms
 from server.phones_device import CAPTURED, Phone
 from server.phones_line import Account, Figures, Line, LineError, Lost
 from server.phones_shelf import Document, Shelf
+from sync.placing import PERSON, RAISED
 
 Tell = Callable[[str], None]
 _MARKS = {"cases": "source_ref", "visits": "place_text"}  # where a capture's mark stands
@@ -121,13 +122,16 @@ def check_phone(phone: Phone, fresh: dict[str, Shelf], apart: Sequence[str] = ()
     misplaced = [
         f"{phone.name} cases {key}"
         for key, cell in phone.expected_cell.items()
-        if key in cases and cases[key].get("cell") not in {None, cell} and not _placed_by_person(cases[key])
+        if key in cases and cases[key].get("cell") not in {None, cell} and not _may_differ(cases[key], cell)
     ]
     return End(phone, missing, doubled, misplaced, evicted, [f"{phone.name} {line}" for line in apart])
 
 
-def _placed_by_person(case: Document) -> bool:
-    return (case.get("assignment") or {}).get("method") == "person"
+def _may_differ(case: Document, cell: str) -> bool:
+    """Whether a person has said otherwise, or the fix was too vague to name this cell alone."""
+    assignment = case.get("assignment") or {}
+    method = assignment.get("method")
+    return method == PERSON or (method == RAISED and cell in assignment.get("candidates", ()))
 
 
 async def simulate(

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from geo.cells import NAME_MAX, is_code, is_name
+from geo.certainty import Thresholds
 from sync import scope
 from sync.batch import Batch
 from sync.cases.calendars import CalendarError, parse_calendar
 from sync.cases.catalogue import ROLES, UNIT_TYPES
 from sync.cases.rulesets import RuleError, parse_rules
 from sync.commit import Context, Work, audit_row, write
-from sync.config import DISTRICT_LEVEL, OUTSIDE
+from sync.config import DISTRICT_LEVEL, OUTSIDE, PLACING
 from sync.errors import Conflict, NotFound, Unprocessable
 from sync.facts import Facts, load_cases
 from sync.recusal import KEPT_FROM_STAFF_CASES, recuse_staff
@@ -404,7 +405,17 @@ def load_calendar(toml: str) -> Work[str]:
 
 
 def put_settings(values: Mapping[str, Any]) -> Work[None]:
-    """Set settings of the district."""
+    """Set settings of the district; raises ``Unprocessable`` at once for a value that contradicts itself.
+
+    PC6: other thresholds move no case; what is captured from then on goes by them.
+    """
+    if PLACING in values:
+        try:
+            msgspec.convert(values[PLACING], Thresholds)
+        except msgspec.ValidationError as error:
+            raise Unprocessable(
+                "网格判定的设置要满足:0 < flag < auto ≤ 1,0 < radius_m ≤ 10000,0 ≤ tolerance_m ≤ 1000。"
+            ) from error
 
     def work(tx: Tx, context: Context) -> None:
         for name, value in values.items():

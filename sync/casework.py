@@ -121,7 +121,9 @@ def ask_for_place(batch: Batch, facts: Facts, item: Item) -> None:
 
 
 def _open_place_task(batch: Batch, facts: Facts, item: Item) -> None:
-    open_task(batch, facts, item, "confirm_place", role="dispatcher", text="请确认案件位置")
+    row = facts.config.cell_by_code.get((item.values.get("assignment") or {}).get("area") or "")
+    within = "" if row is None else f",应在{row.name}范围内"
+    open_task(batch, facts, item, "confirm_place", role="dispatcher", text=f"请确认案件位置{within}")
 
 
 def _birth(batch: Batch, facts: Facts, values: Mapping[str, Any], author: int, cell_pk: int) -> Done:
@@ -315,6 +317,8 @@ def act(
         "from": before.get("status"),
         "to": item.values.get("status"),
     }
+    if item.values.get("cell") != before.get("cell"):
+        body |= {"cell_from": before.get("cell"), "cell_to": item.values.get("cell")}
     if covered is not None:
         body["stands_in_for"] = config.accounts[covered].id
     if entry_ids:
@@ -376,7 +380,7 @@ def _refused(batch: Batch, entry: Item | None, refusal: Refused) -> Acted:
 def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> None:
     """What follows from a merged edit: place, class, recusal, clocks."""
     changed |= _derive(batch, item, changed)
-    by_person = (item.values.get("assignment") or {}).get("method") == "person"
+    by_person = (item.values.get("assignment") or {}).get("method") == placing.PERSON
     if changed & {"location", "household_id"} and not by_person:
         household = household_cell(facts, item.values.get("household_id"))
         placed = placing.place(facts.config, item.values, author=item.doc.writer, household_cell=household)

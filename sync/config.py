@@ -5,13 +5,14 @@ here without a query. Grants keep their whole history, since a pull asks what so
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from geo.assignment import LayerIndex
 from geo.cells import RESERVED_CODE
+from geo.certainty import Thresholds
 from geo.layer import from_geojson
 from geo.regions import Provider
 from sync.cases.calendars import Calendar, parse_calendar
@@ -25,6 +26,7 @@ OUTSIDE = 0  # the cell key of what lies in no cell: units at district level hav
 OUTSIDE_CODE = RESERVED_CODE
 # Setting of the district: whose maps a coordinate in GCJ-02 was taken from, a word of `Provider`.
 MAP_PROVIDER = "map_provider"
+PLACING: Final = "placing"  # the setting that says what is sure enough for a cell
 OFFICE = "office"  # the calendar that working days are counted by
 DISTRICT_LEVEL = 3
 _NO_CELLS: frozenset[int] = frozenset()
@@ -126,6 +128,8 @@ class Config:
         self.account_by_id = {row.id: row for row in self.accounts.values()}
         self.settings = dict(settings)
         self.generation = generation
+        # The cell (its key) where an address as it was typed lies, if it can be no other; None where no list is kept.
+        self.address_lookup: Callable[[str], int | None] | None = None
         self.rules_source = rules
         self.calendar_sources = dict(calendars)
         self._unit_cells: dict[int, list[tuple[int, int, int]]] = {}
@@ -147,6 +151,7 @@ class Config:
         self._layer = layer
         self._index_of = index_of
         self._index: LayerIndex | None = None
+        self._thresholds: Thresholds | None = None
         self._user_units: dict[str, frozenset[str]] | None = None
         self._offices: dict[str, frozenset[tuple[str, str | None]]] | None = None
         self._ruleset: RuleSet | None = None
@@ -171,6 +176,13 @@ class Config:
         """Whose maps this district's coordinates in GCJ-02 were taken from."""
         word = self.settings.get(MAP_PROVIDER)
         return Provider(word) if word in tuple(Provider) else Provider.MAINLAND_HK_MO
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What is sure enough for a cell."""
+        if self._thresholds is None:
+            self._thresholds = msgspec.convert(self.settings.get(PLACING, {}), Thresholds)
+        return self._thresholds
 
     @property
     def index(self) -> LayerIndex | None:

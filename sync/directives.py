@@ -119,15 +119,19 @@ def _set_place(batch: Batch, facts: Facts, item: Item, directive: lifecycle.SetP
     """A person says where the case is: that stands until another person says otherwise."""
     if directive.location is not None:
         batch.set(item, {"location": directive.location})
+    former = item.values.get("cell")
     if directive.cell is not None:
         row = facts.config.cell_by_code.get(directive.cell)
         cell_pk, code = (row.pk, row.code) if row is not None else (OUTSIDE, OUTSIDE_CODE)
     else:
-        placed = placing.place(facts.config, item.values, author=None)
-        cell_pk, code = placed.cell_pk, placed.cell
-    record: dict[str, object] = {"method": "person", "needs_confirmation": False}
-    if directive.evidence:
-        record["evidence"] = directive.evidence
+        cell_pk, code = placing.place_by_word(facts.config, directive.location or {})
+    record = placing.word_of(
+        former if isinstance(former, str) else None,
+        code,
+        by=directive.by,
+        at=batch.now,
+        evidence=directive.evidence,
+    )
     batch.set(item, {"assignment": record})
     move(batch, facts, item, cell_pk, code)
 

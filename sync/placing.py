@@ -1,13 +1,15 @@
-"""Where a case belongs: by its fix, else by its household, else by its author's one cell, else with the centre.
+"""Where a case belongs: by its fix, else by its address, its household, its author's one cell, else with the centre.
 
-One whose cell vanished belongs to the cell that took over the ground, rather than to its author's.
+A fix that leaves the cell open (`raised`, PC2) is helped out by an address or a household within the area that is sure;
+else the case lies before the centre until a person has said where it is (PC3). One whose cell vanished belongs to the
+cell that took over the ground, rather than to its author's (PC4).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from shapely import Point
 
 from geo.assignment import Assignment, Method, assign_all
@@ -16,6 +18,10 @@ from geo.points import Crs, Fix, PointError, read_fix
 from geo.regions import Provider
 from sync.config import OUTSIDE, OUTSIDE_CODE, Config
 from sync.values import FOREVER, Place, Reach
+
+RAISED: Final = Method.RAISED.value
+BY_FIX: Final = frozenset({Method.CONTAINED.value, Method.SNAPPED.value})
+PERSON: Final = "person"  # the method of what somebody has said: no rule overrules him
 
 
 class Placed(Struct, frozen=True):
@@ -61,7 +67,7 @@ def assign_fixes(config: Config, locations: Mapping[bytes, Any]) -> dict[bytes, 
     if index is None or not locations:
         return {}
     fixes = {key: fix_of(location) for key, location in locations.items()}
-    found = assign_all(index, list(fixes.values()), provider=config.provider)
+    found = assign_all(index, list(fixes.values()), config.thresholds, config.provider)
     return dict(zip(fixes, found, strict=True))
 
 
@@ -74,20 +80,27 @@ def place(
     household_cell: int | None = None,
     heir: int | None = None,
 ) -> Placed:
-    """Where a case with these values belongs; `found` is the assignment of its fix where it is known already.
+    """PC1, PC4: where a case with these values belongs; `found` is the assignment of its fix if it is known already.
 
     `heir` is the cell that has taken over the ground of the one it was in.
     """
     if found is None and config.index is not None and (fix := fix_of(values.get("location"))) is not None:
-        (found,) = assign_all(config.index, [fix], provider=config.provider)
+        (found,) = assign_all(config.index, [fix], config.thresholds, config.provider)
     if found is not None and found.method in {Method.CONTAINED, Method.SNAPPED} and found.cell is not None:
         row = config.cell_by_code.get(found.cell)
         if row is not None:
             return Placed(row.pk, row.code, _record(found))
     if found is not None and found.method is Method.OUTSIDE:
-        return Placed(OUTSIDE, OUTSIDE_CODE, _record(found) | {"needs_confirmation": True})
-    if household_cell is not None and in_force(config, household_cell):
-        return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
+        return Placed(OUTSIDE, OUTSIDE_CODE, _record(found))
+    told = _told(config, values, household_cell)
+    if found is not None and found.method is Method.RAISED:
+        if told is not None and allows(config, found.area, told.cell):
+            return told
+        if heir is not None:
+            return Placed(heir, config.cells[heir].code, by_succession())
+        return Placed(OUTSIDE, OUTSIDE_CODE, _record(found))
+    if told is not None:
+        return told
     if heir is not None:
         return Placed(heir, config.cells[heir].code, by_succession())
     home = home_cell(config, author)
@@ -99,6 +112,46 @@ def place(
 def by_succession() -> dict[str, Any]:
     """The record of a case that is where its cell's ground is now."""
     return _plain("successor", confirm=True)
+
+
+def allows(config: Config, area: str | None, cell: str) -> bool:
+    """Whether a raised fix that is sure of an area alone (None: of none) allows for this cell."""
+    return area is None or any(row.code == area for row in config.ancestors(cell))
+
+
+def place_by_word(config: Config, location: Mapping[str, Any]) -> tuple[int, str]:
+    """The cell, key and code, of a point that a person has named: the point is believed, whatever its radius."""
+    fix = fix_of(location)
+    found = None
+    if fix is not None and config.index is not None:
+        pin = structs.replace(fix, accuracy_m=None)
+        (found,) = assign_all(config.index, [pin], config.thresholds, config.provider)
+    row = None if found is None or found.cell is None else config.cell_by_code.get(found.cell)
+    return (OUTSIDE, OUTSIDE_CODE) if row is None else (row.pk, row.code)
+
+
+def word_of(
+    former: str | None, code: str, *, by: str | None, at: int, evidence: str | None
+) -> dict[str, Any]:
+    """PC5: the record of a place that a person has set: who, when, from which cell to which, by what evidence.
+
+    It stays with the case for as long as nobody says otherwise, also when the cell does not.
+    """
+    record = {"by": by, "at": at, "from": former, "to": code, "evidence": evidence}
+    known = {name: value for name, value in record.items() if value is not None}
+    return {"method": PERSON, "needs_confirmation": False} | known
+
+
+def _told(config: Config, values: Mapping[str, Any], household_cell: int | None) -> Placed | None:
+    """Where the case is by its address, else by its household."""
+    address = values.get("address")
+    if config.address_lookup is not None and isinstance(address, str) and address.strip():
+        cell = config.address_lookup(address)
+        if cell is not None and in_force(config, cell):
+            return Placed(cell, config.cells[cell].code, _plain("address", confirm=False))
+    if household_cell is not None and in_force(config, household_cell):
+        return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
+    return None
 
 
 def in_force(config: Config, cell_pk: int) -> bool:
@@ -139,6 +192,8 @@ def _record(found: Assignment) -> dict[str, Any]:
         record["candidates"] = list(found.candidates)
     if found.distance_m is not None:
         record["distance_m"] = found.distance_m
+    if found.area is not None:
+        record["area"] = found.area
     return record
 
 

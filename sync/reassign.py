@@ -222,6 +222,8 @@ def _step(
     homes = rules.homes_of(docs, facts)
     if homes:
         facts.learn(tx.documents(Collection.households, sorted(homes)))
+    if task.kind == rules.EDITION:
+        facts.assigned = rules.assigned(facts.config, docs)
     batch = new_batch(tx, context)
     moved: list[Row] = []
     count = 0

@@ -1,11 +1,12 @@
 """What becomes of one document in a mass re-assignment, decided from the district as it is now."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from geo.assignment import Assignment
 from sync import casework, content, placing
 from sync.batch import Batch, Item, status_number
 from sync.cases import lifecycle
@@ -91,6 +92,16 @@ def back_from(cell: int | None, moves: Iterable[tuple[int | None, int | None]]) 
     return place if known else None
 
 
+def assigned(config: Config, docs: Iterable[Doc]) -> dict[bytes, Assignment]:
+    """Where the fixes of these cases lie now, asked of the layer in one go."""
+    locations = {
+        doc.id: msgspec.json.decode(b"{" + doc.clear + b"}").get("location")
+        for doc in docs
+        if doc.collection == Collection.cases and doc.gone is None and b'"location"' in doc.clear
+    }
+    return placing.assign_fixes(config, locations)
+
+
 def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc, *, back: int | None = None) -> bool:
     """Give one document the place it should have; whether it moved. `back`: where it was before what is undone."""
     if doc.gone is not None:
@@ -125,28 +136,59 @@ def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item, back: int 
             return False
         batch.place(item, Place.cell, OUTSIDE if heir is None else heir)
         return True
-    by_person = (item.values.get("assignment") or {}).get("method") == "person"
+    held = item.values.get("assignment") or {}
+    by_person = held.get("method") == placing.PERSON
+    was = (held.get("moved") or {}).get("was") or {}
+    said_since = by_person and was.get("method") != placing.PERSON  # after the last edition that moved it
     # Without a fix there is nothing new to go by: its author may have another cell by now.
     fixed = placing.fix_of(item.values.get("location")) is not None
-    if exists and back is None and (by_person or not fixed):
+    if exists and (said_since or (back is None and (by_person or not fixed))):
         return False
-    former = item.values.get("assignment") or {}
-    was = (former.get("moved") or {}).get("was") or {}
-    if back is not None and (not fixed or was.get("method") == "person"):
+    if back is not None and (not fixed or was.get("method") == placing.PERSON):
         placed = placing.Placed(back, config.cells[back].code, was or placing.by_succession())
+    elif by_person:
+        # PC5: what he said holds for the ground, whoever has it now; who said it, and why, stays written.
+        target = OUTSIDE if heir is None else heir
+        said = {name: value for name, value in held.items() if name != "moved"}
+        placed = placing.Placed(target, config.cells[target].code, said | {"needs_confirmation": True})
     else:
-        placed = placing.place(config, item.values, author=doc.writer, heir=heir)
+        found = facts.assigned.get(doc.id)
+        placed = placing.place(config, item.values, author=doc.writer, found=found, heir=heir)
     if placed.cell_pk == doc.cell:
+        if not by_person and _names_the_past(config, held):
+            kept = {name: value for name, value in held.items() if name == "moved"}
+            batch.set(item, {"assignment": placed.assignment | kept})
+        return False
+    if exists and _may_stay(config, held, placed, config.cells[doc.cell or OUTSIDE].code):
+        if _names_the_past(config, held):
+            batch.set(item, {"assignment": held | {"candidates": placed.assignment["candidates"]}})
         return False
     moved = {
         "generation": config.generation,
         "from": item.values.get("cell"),
-        "was": {name: value for name, value in former.items() if name != "moved"},
+        "was": {name: value for name, value in held.items() if name != "moved"},
     }
     batch.set(item, {"assignment": {**placed.assignment, "moved": moved}})
     move(batch, facts, item, placed.cell_pk, placed.cell)
     casework.ask_for_place(batch, facts, item)
     return True
+
+
+def _may_stay(config: Config, held: Mapping[str, Any], placed: placing.Placed, code: str) -> bool:
+    """PC6: a fix that names no cell takes no case out of one that it may mean: somebody is at work on it there."""
+    found = placed.assignment
+    if found["method"] != placing.RAISED:
+        return False
+    if held.get("method") in placing.BY_FIX:
+        return code in found["candidates"]
+    return placing.allows(config, found.get("area"), code)  # an address or a household has said so
+
+
+def _names_the_past(config: Config, assignment: Mapping[str, Any]) -> bool:
+    """Whether places are offered that nobody finds any more."""
+    codes = [*(assignment.get("candidates") or ()), *filter(None, [assignment.get("area")])]
+    rows = [config.cell_by_code.get(code) for code in codes]
+    return any(row is None or row.generation != config.generation for row in rows)
 
 
 def _home_to_cell(batch: Batch, facts: Facts, task: Task, item: Item, back: int | None) -> bool:

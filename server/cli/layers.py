@@ -194,6 +194,23 @@ def cells_preview(generation: int, district: str | None, data: str | None) -> No
         click.echo(f"{move['from']}\t{move['to']}\t{move['cases']}")
 
 
+@cells.command(name="thresholds")
+@click.option("--auto", type=float, help="Probability from which on nobody is asked (0.8).")
+@click.option("--flag", type=float, help="Probability below which no cell is chosen (0.5).")
+@click.option(
+    "--radius", "radius_m", type=float, help="Radius of 68 per cent beyond which none is, in m (100)."
+)
+@click.option("--tolerance", "tolerance_m", type=float, help="How far outside a point may lie, in m (50).")
+@district_option
+@data_option
+@reported
+def cells_thresholds(district: str | None, data: str | None, **values: float | None) -> None:
+    """Show, or change, what is sure enough for a cell; moves no case that is here."""
+    changes = {name: value for name, value in values.items() if value is not None}
+    for name, value in call_district("cells_thresholds", data, changes=changes, district=district).items():
+        click.echo(f"{name}\t{value:g}")
+
+
 @cells.command(name="list")
 @district_option
 @data_option

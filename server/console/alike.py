@@ -17,6 +17,7 @@ from sync.batch import STATUS_CODES
 from sync.cases.catalogue import STATUSES
 from sync.cases.duplicates import NEAR_M, WINDOW_MS, Look, Match, Spot, compare, distance_m, time_apart
 from sync.cases.model import display_title
+from sync.config import OUTSIDE
 from sync.values import Collection, Doc, Level, Place
 
 PER_CELL: Final = 300  # cases of one cell that are compared, the newest changes first
@@ -73,9 +74,9 @@ class Neighbours:
         cells = set() if doc.cell is None else {doc.cell}
         spot = placing.spot_of(values.get("location"), self._sight.config.provider)
         if spot is not None:
-            cells |= placing.cells_near(
-                self._sight.config, spot, min(_REACH_MAX_M, NEAR_M + (spot[2] or 0.0))
-            )
+            reach_m = min(_REACH_MAX_M, NEAR_M + (spot[2] or 0.0))
+            # The other's fix may have been too vague for a cell.
+            cells |= placing.cells_near(self._sight.config, spot, reach_m) | {OUTSIDE}
         for cell in sorted(cells):
             if cell not in self._cells:
                 self._cells[cell] = list(self._read(cell))

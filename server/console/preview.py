@@ -1,17 +1,17 @@
 """What putting an edition of the cells in force would move: looked at in pieces, changing nothing.
 
-The rules are those of the re-assignment (MA3 and MA5 of ``sync/PROTOCOL.md``), asked of what lies in the district now.
-Figures count what everybody may know of; documents are named only to whoever sees them.
+The rules are those of the re-assignment (MA3, MA5, PC5 and PC6 of ``sync/PROTOCOL.md``), asked of what lies in the
+district now. Figures count what everybody may know of; documents are named only to whoever sees them.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from geo.assignment import LayerIndex, Method, assign_all
+from geo.assignment import Assignment, LayerIndex, Method, assign_all
 from geo.cells import Cell, Layer
 from geo.layer import geometry_of
 from geo.succession import Change, changes, successors
@@ -21,7 +21,7 @@ from sync.batch import status_number
 from sync.cases.catalogue import OPEN_STATUSES
 from sync.config import OUTSIDE, OUTSIDE_CODE, Config
 from sync.generations import last_followed
-from sync.placing import fix_of
+from sync.placing import BY_FIX, PERSON, fix_of
 from sync.reassign_rules import EDITION, back_from
 from sync.scope import PHONE_ROLES
 from sync.values import FOREVER, SEALED, Collection, Doc, Level, Place
@@ -91,7 +91,8 @@ class Preview:
         docs = sight.reader.recent(Collection.cases, below=self._below, limit=_CHUNK, statuses=_OPEN)
         values = [msgspec.json.decode(b"{" + doc.clear + b"}") for doc in docs]
         fixes = [fix_of(case.get("location")) for case in values]
-        answers = assign_all(self._index, fixes, provider=sight.config.provider)
+        config = sight.config
+        answers = assign_all(self._index, fixes, config.thresholds, config.provider)
         back = self._back(sight, docs)
         for doc, case, found in zip(docs, values, answers, strict=True):
             level = sight.level(doc)
@@ -100,17 +101,9 @@ class Preview:
             self._counts["open_cases"] += 1
             now = str(case.get("cell") or OUTSIDE_CODE)
             record = case.get("assignment") or {}
-            person = record.get("method") == "person"
-            self._counts["set_by_person"] += person
-            fixed = found.method in {Method.CONTAINED, Method.SNAPPED, Method.OUTSIDE}
-            was = ((record.get("moved") or {}).get("was") or {}).get("method")
-            if doc.pk in back and (not fixed or was == "person"):
-                then = back[doc.pk]
-            elif fixed and not (person and now in self._known):
-                then = found.cell or OUTSIDE_CODE
-                self._counts["needs_confirmation"] += found.needs_confirmation
-            else:
-                then = self._heir(now)
+            self._counts["set_by_person"] += record.get("method") == PERSON
+            self._counts["needs_confirmation"] += found.needs_confirmation
+            then = self._goes_to(now, record, found, back.get(doc.pk))
             if then == now:
                 continue
             self._moves(now, then, "cases", doc)
@@ -120,6 +113,25 @@ class Preview:
         if docs:
             self._below = (docs[-1].seq, docs[-1].pk)
         return len(docs) < _CHUNK
+
+    def _goes_to(self, now: str, record: Mapping[str, Any], found: Assignment, back: str | None) -> str:
+        """MA3, MA5, PC5 and PC6, told by codes: where an open case would lie."""
+        person, fixed = record.get("method") == PERSON, found.method is not Method.NONE
+        was = ((record.get("moved") or {}).get("was") or {}).get("method")
+        said_since = person and was != PERSON
+        if now in self._known and (said_since or (back is None and (person or not fixed))):
+            return now
+        if back is not None and (not fixed or was == PERSON or person or found.method is Method.RAISED):
+            return back
+        if person or not fixed:
+            return self._heir(now)
+        if found.method is not Method.RAISED:
+            return found.cell or OUTSIDE_CODE
+        if now not in self._known:
+            return self._heir(now)
+        by_fix = record.get("method") in BY_FIX
+        may_stay = now in found.candidates if by_fix else found.area in {None, *self._layer.ancestors(now)}
+        return now if may_stay else OUTSIDE_CODE
 
     def _left_behind(self, sight: Sight, collection: Collection) -> bool:
         """What has no fix of its own goes when its cell does; and when an edition comes back, to where it was."""

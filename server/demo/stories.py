@@ -162,7 +162,7 @@ class Stories(Telling):
     # --- 8: on a border ----------------------------------------------------------------------------------------------
 
     def wall_between_two_cells(self) -> Script:
-        """A wall on the line between two cells and a fix of ±60 m: both are candidates until a person says."""
+        """A wall on the line between two cells and a fix of ±12 m: both are candidates until a person says."""
         case = self._wall()
         case.capture(location=self._border())
         yield from ()
@@ -196,7 +196,7 @@ class Stories(Telling):
             "lon": round(point.x + 0.00004, 6),
             "lat": round(point.y, 6),
             "crs": "wgs84",
-            "accuracy_m": 60.0,
+            "accuracy_m": 12.0,
             "confidence": 68,
             "source": "gps",
         }

@@ -175,6 +175,7 @@ class SetPlace(Struct, frozen=True, tag=True):
     cell: str | None
     location: dict[str, Any] | None
     evidence: str | None
+    by: str | None = None  # the user's id
 
 
 class MergeInto(Struct, frozen=True, tag=True):

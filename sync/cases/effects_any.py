@@ -120,7 +120,8 @@ def _lift_recusal(acting: Acting) -> None:
 
 def _set_place(acting: Acting) -> None:
     args = acting.args
-    acting.directives.append(SetPlace(args.get("cell"), args.get("location"), args.get("evidence")))
+    said = SetPlace(args.get("cell"), args.get("location"), args.get("evidence"), by=acting.actor.user)
+    acting.directives.append(said)
     acting.track["place_by"] = acting.actor.user
     assignment = dict(acting.case.get("assignment") or {})
     acting.set["assignment"] = {**assignment, "needs_confirmation": False}

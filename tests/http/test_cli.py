@@ -171,6 +171,23 @@ def test_a_list_of_units_with_one_bad_line_is_refused_as_a_whole(
     assert "2 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
 
 
+def test_an_administrator_says_what_is_sure_enough_for_a_cell(line: Line) -> None:
+    shown = line.run("cells", "thresholds").output
+    assert shown.split() == ["auto", "0.8", "flag", "0.5", "radius_m", "100", "tolerance_m", "50"]
+    line.run("cells", "thresholds", "--auto", "0.9", "--radius", "150")
+    assert line.run("cells", "thresholds", "--tolerance", "0").output.split()[1::2] == [
+        "0.9",
+        "0.5",
+        "150",
+        "0",
+    ]
+    for wrong in (("--flag", "0.9"), ("--auto", "nan"), ("--radius", "0"), ("--tolerance", "-1")):
+        refused = line.run("cells", "thresholds", *wrong, code=1).output
+        assert "0 < flag < auto" in refused
+    line.run("cells", "thresholds", "--auto", "many", code=2)
+    assert line.run("cells", "thresholds").output.split()[1::2] == ["0.9", "0.5", "150", "0"]
+
+
 def test_a_unit_stands_at_an_area_of_the_cells_in_force(line: Line, tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_text(UNITS)

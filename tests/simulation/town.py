@@ -302,8 +302,9 @@ class Town(History):
             if ended:
                 self._author_let_go(case, doc.seq)
             return
+        said = case.placed_by_person
         self.oracle.move(case, cell, since, by_person=True)
-        case.placed_by_person = False
+        case.placed_by_person = said
 
     def _author_let_go(self, case: Case, n: int) -> None:
         stays = self.oracle.directors(case, n)
@@ -323,7 +324,9 @@ class Town(History):
         exists = now in self.cells()
         if self._is_closed(case):
             return now if exists or now == OUTSIDE else HEIR
-        if exists and (case.placed_by_person or case.fix is None):
+        if case.placed_by_person:
+            return HEIR if now in self.oracle.vanished else now
+        if exists and case.fix is None:
             return now
         if case.fix is not None:
             return self._now(case.fix)

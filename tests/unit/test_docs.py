@@ -52,7 +52,7 @@ DOCUMENTS = sorted(
         PROTOCOL,
     ]
 )
-_RULE = re.compile(r"\b(?:ST|VI|MA|PL|PU|ME|QU|AU|RC|ER|ES|FL|CL|SE|RE|FI|EV|DG)\d+(?:\.\d+)?\b")
+_RULE = re.compile(r"\b(?:ST|VI|MA|PC|PL|PU|ME|QU|AU|RC|ER|ES|FL|CL|SE|RE|FI|EV|DG)\d+(?:\.\d+)?\b")
 _RANGE = re.compile(rf"{_RULE.pattern}[–-]{_RULE.pattern}")
 # What differs from run to run, and is compared by its kind only.
 _MOVING = frozenset({"v", "s", "h", "r", "n", "head", "registered_seq", "received_at", "sum"})

@@ -786,7 +786,7 @@ def test_a_place_set_by_a_person_closes_the_question() -> None:
         new(assignment={"needs_confirmation": True})[0],
         ("set_place", {"cell": "c9", "evidence": "到过现场"}, CLERK),
     )
-    assert SetPlace("c9", None, "到过现场") in done.directives
+    assert SetPlace("c9", None, "到过现场", by="clerk") in done.directives
     assert case["assignment"]["needs_confirmation"] is False
     assert "confirm_place" in done.close_tasks
 

@@ -1,4 +1,4 @@
-"""Every point goes to exactly one cell, borders included; a person is asked when the device was not sure."""
+"""Every point goes to exactly one cell, borders included."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import shapely
 
-from geo.assignment import CANDIDATES_MAX, Assignment, LayerIndex, Method, assign, assign_all
+from geo.assignment import Assignment, LayerIndex, Method, assign, assign_all
 from geo.cells import Layer
+from geo.certainty import Thresholds
 from geo.coordinates import convert_point
 from geo.points import Crs, Fix, Source
 from geo.tiles import OUTSIDE
@@ -27,7 +28,7 @@ def fix(lon: float, lat: float, accuracy_m: float | None = None, crs: Crs = Crs.
 
 
 def test_a_point_well_inside_a_cell_needs_nobody(board_index: LayerIndex) -> None:
-    assert assign(board_index, fix(*MIDDLE, 10)) == Assignment(Method.CONTAINED, "410399001002002")
+    assert assign(board_index, fix(*MIDDLE, 10)) == Assignment(Method.CONTAINED, "410399001002002", p=1.0)
 
 
 def test_a_corner_of_four_cells_belongs_to_the_smallest_code(board_index: LayerIndex) -> None:
@@ -163,7 +164,7 @@ def test_a_point_equally_near_to_two_cells_snaps_to_the_smaller_code(board_index
 def test_a_point_beyond_the_tolerance_is_outside(board_index: LayerIndex) -> None:
     far = fix(112.4 - 51 / EAST_M, MIDDLE[1])
     assert assign(board_index, far) == Assignment(Method.OUTSIDE, needs_confirmation=True)
-    assert assign(board_index, far, tolerance_m=60).method is Method.SNAPPED
+    assert assign(board_index, far, Thresholds(tolerance_m=60)).method is Method.SNAPPED
 
 
 def test_a_precise_point_does_not_snap_farther_than_its_own_radius(board_index: LayerIndex) -> None:
@@ -185,35 +186,7 @@ def test_a_point_on_the_other_side_of_the_earth_is_outside(board_index: LayerInd
     assert assign(board_index, fix(-2.2, 53.4, 10)).method is Method.OUTSIDE
 
 
-# Rule 4: a person is asked
-
-
-def test_a_radius_that_reaches_over_the_border_asks_a_person(board_index: LayerIndex) -> None:
-    # the story of the border wall: 10 m from the eastern neighbour, and a device sure to 60 m
-    near_border = (112.4 + 2 * 0.0011 - 10 / EAST_M, MIDDLE[1])
-    asked = assign(board_index, fix(*near_border, 60))
-    assert asked.cell == "410399001002002"  # the point still decides
-    assert asked.needs_confirmation
-    assert asked.candidates[:2] == ("410399001002002", "410399001002003")
-    assert asked.p is not None
-    assert 0.3 < asked.p < 0.6
-    assert not assign(board_index, fix(*near_border, 9)).needs_confirmation
-    assert assign(board_index, fix(*near_border, 11)).needs_confirmation
-
-
-def test_never_more_than_five_candidates_and_the_chosen_first(board_index: LayerIndex) -> None:
-    asked = assign(board_index, fix(*MIDDLE, 500))
-    assert len(asked.candidates) == CANDIDATES_MAX
-    assert asked.candidates[0] == asked.cell == "410399001002002"
-
-
-def test_the_probability_is_that_of_a_normal_distribution(board_index: LayerIndex) -> None:
-    # beside a straight border far from all others, half the mass lies across it
-    asked = assign(board_index, fix(112.4 + 0.0011 + 1e-9, MIDDLE[1], 15.1))
-    assert asked.p == pytest.approx(0.5, abs=0.03)
-    # 10 m of σ in a square of about 100 m with the point in the middle of one side, 15.1 m inside: Φ(1.51)
-    asked = assign(board_index, fix(112.4 + 0.0011 + 15.0 / EAST_M, MIDDLE[1], 15.1))
-    assert asked.p == pytest.approx(0.933, abs=0.03)
+# A pin on a map
 
 
 def test_a_pin_without_radius_is_believed(board_index: LayerIndex) -> None:

@@ -70,10 +70,10 @@ def test_two_captures_of_one_leak_find_each_other(district: District) -> None:
 def test_what_lies_beyond_the_border_of_the_cell_is_found_and_what_lies_far_is_not(
     district: District,
 ) -> None:
-    first = district.phone("an").capture(title="三楼漏水到二楼", location=middle_of(HOME, accuracy_m=120))[
+    first = district.phone("an").capture(title="三楼漏水到二楼", location=middle_of(HOME, accuracy_m=100))[
         "id"
     ]
-    beside = district.phone("cui").capture(title="三楼漏水到二楼", location=middle_of(NEXT, accuracy_m=120))[
+    beside = district.phone("cui").capture(title="三楼漏水到二楼", location=middle_of(NEXT, accuracy_m=100))[
         "id"
     ]
     district.phone("an").capture(title="三楼漏水到二楼", location=middle_of(FAR))

@@ -198,14 +198,6 @@ def test_a_closed_case_keeps_its_cell_of_then(district: District) -> None:
     assert {"cui", "clerk"} <= district.who_sees(case["id"])  # whoever has the ground now may look it up
 
 
-def test_what_a_person_placed_stays_while_the_cell_exists(district: District) -> None:
-    case = district.phone("an").capture(location=middle_of(NEXT))
-    district.act("clerk", case["id"], "set_place", cell=FAR, evidence="门牌")
-    assert regrid(district, layer_of({CELLS[4]: CELLS[5]})) == 0
-    assert regrid(district, layer_of({FAR: CELLS[7]})) == 1
-    assert district.whole("cases", case["id"])["cell"] == NEXT  # its fix decides again
-
-
 def test_a_case_without_a_fix_stays_although_its_author_has_another_cell_by_now(district: District) -> None:
     case = district.phone("an").capture(location=None)
     district.end_grant("an")
