@@ -9,7 +9,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -107,7 +107,7 @@ class _Plan(Struct):
 
 
 class FirstPlans:
-    """Phones that get everything for the first time: so many at once, the others in the order they came."""
+    """Phones that get everything, or nearly: so many at once, the others in the order they came."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -218,16 +218,16 @@ class Admission:
 
     @contextmanager
     def pull(
-        self, device: Device, collection: str, checkpoint: Any, pushes_waiting: int, now: int
+        self, device: Device, collection: str, pushes_waiting: int, now: int, *, far_behind: bool
     ) -> Generator[None, None, None]:
-        """FL6: one pull; raises ``SyncWaits``."""
+        """FL6: one pull, `far_behind` a page of a first plan or of one like it; raises ``SyncWaits``."""
         district = device[0]
         pushes = pushes_waiting >= PUSHES_FIRST
         with self._counted("pulls"):
             if self._pulls.get(district, 0) >= (PULLS_BESIDE_PUSHES if pushes else PULLS):
                 raise SyncWaits(retry_after=_WAIT_S[0])
         fresh = False
-        if checkpoint is None or (isinstance(checkpoint, dict) and checkpoint.get("s") == 0):
+        if far_behind:
             with self._counted("first_plans"):
                 fresh = self.first_plans.enter(device, collection, now, closed=pushes)
         self._pulls[district] = self._pulls.get(district, 0) + 1

@@ -20,10 +20,8 @@ from server.auth.guards import provide_caller, require_access
 from server.auth.lockout import PerMinute, Phantoms, Tries
 from server.auth.tokens import KnownTokens
 from server.errors import EXCEPTION_HANDLERS
-from server.heralds import Listener
 from server.jobs import schedule
 from server.metrics import Metrics
-from server.others import Others
 from server.packing import EncodingRefused, encoding_of, make_packing, unpacked
 from server.routes import all_handlers
 from server.routes.files import EXPOSED
@@ -91,10 +89,12 @@ def create_app(
             held.callback(scheduler.shutdown, wait=False)
             app.state.scheduler = scheduler
             if settings.postgres:
+                from server.others import Others  # with the driver of PostgreSQL
+
                 others = Others(app, runtime)
                 others.start()
                 held.callback(others.stop)
-                describe_others(runtime.metrics, others.listener)
+                others.describe(runtime.metrics)
             if on_ready is not None:
                 on_ready(runtime)
             yield
@@ -184,17 +184,4 @@ def describe(metrics: Metrics, runtime: Runtime) -> None:
         lambda: [
             ((("district", code),), open_.writer.commits) for code, open_ in list(runtime.districts.items())
         ],
-    )
-
-
-def describe_others(metrics: Metrics, listener: Listener) -> None:
-    """The figures of what is heard of other processes."""
-    metrics.gauge(
-        "wangge_listening",
-        "Whether other processes are heard at once (1), or their heads are looked at every few seconds (0).",
-        lambda: [((), float(listener.listening))],
-    )
-    metrics.gauge("wangge_words_heard", "Words of processes since the start.", lambda: [((), listener.words)])
-    metrics.gauge(
-        "wangge_listener_losses", "How often the line to them was lost.", lambda: [((), listener.losses)]
     )

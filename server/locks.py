@@ -6,8 +6,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-
 from sync.errors import SyncError
 from sync.sql_store import told_unavailable
 
@@ -42,6 +40,8 @@ def file_lock(path: Path) -> Generator[None, None, None]:
 @contextmanager
 def advisory_lock(url: str, *, alone: bool) -> Generator[None, None, None]:
     """Be one of those who use the PostgreSQL at `url`, or be alone with it; raises ``DatabaseBusy``."""
+    import psycopg  # not for a server on SQLite
+
     with told_unavailable("The PostgreSQL of WANGGE_DATABASE_URL"):
         connection = psycopg.connect(url, autocommit=True)
     with connection:

@@ -6,6 +6,7 @@ from litestar import Litestar
 
 from server.heralds import EVERYBODY, HEADS, Listener
 from server.jobs.schedule import watch_head
+from server.metrics import Metrics
 from server.runtime import Runtime
 from sync.errors import StoreUnavailable
 
@@ -23,6 +24,21 @@ class Others:
         self._tasks: set[asyncio.Task[None]] = set()
         self.listener = Listener(
             runtime.settings.libpq_url, asyncio.get_running_loop(), self.heard, self.deaf_until_now
+        )
+
+    def describe(self, metrics: Metrics) -> None:
+        """The figures of what is heard."""
+        listener = self.listener
+        metrics.gauge(
+            "wangge_listening",
+            "Whether other processes are heard at once (1), or their heads are looked at every few seconds (0).",
+            lambda: [((), float(listener.listening))],
+        )
+        metrics.gauge(
+            "wangge_words_heard", "Words of processes since the start.", lambda: [((), listener.words)]
+        )
+        metrics.gauge(
+            "wangge_listener_losses", "How often the line to them was lost.", lambda: [((), listener.losses)]
         )
 
     def start(self) -> None:

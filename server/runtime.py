@@ -5,13 +5,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from server.clocks import DomainClock, wall_ms
 from server.database import BadDistrict, Database, DistrictEntry, check_code
 from server.districts import District
 from server.files.keeper import FileKeeper
-from server.heralds import Herald
 from server.indexes import Indexes
 from server.keys import DistrictKeys, KeyFileError, SystemChance, TokenKey, create_key_file
 from server.metrics import Metrics
@@ -24,6 +23,9 @@ from sync.commit import Context, Work, commit
 from sync.config import ConfigCache
 from sync.errors import StoreUnavailable, SyncError
 
+if TYPE_CHECKING:
+    from server.heralds import Herald
+
 _CALENDARS: Final = ("calendar_cn.toml", "calendar_always.toml")
 
 
@@ -32,6 +34,14 @@ class NotInitialised(SyncError):
 
     code = "not_initialised"
     status = 503
+
+
+def _herald(settings: Settings) -> "Herald | None":
+    if not settings.postgres:
+        return None
+    from server.heralds import Herald  # with the driver of PostgreSQL
+
+    return Herald(settings.libpq_url)
 
 
 class Runtime:
@@ -44,7 +54,7 @@ class Runtime:
         self.chance = SystemChance()
         self.metrics = Metrics()
         self.hub = Hub()
-        self.herald = Herald(settings.libpq_url) if settings.postgres else None
+        self.herald = _herald(settings)
         self.files = FileKeeper(settings.files)
         self.indexes = Indexes(Path(settings.data) / "indexes")
         self.token_key: TokenKey | None = None

@@ -53,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     device_requests: int = 6_000  # of sync, a minute and device; 0: no bound
     device_rows: int = 120_000  # pushed and pulled, a minute and device; 0: no bound
     device_bytes: int = 512 * 1024 * 1024  # the same in bytes before compression; 0: no bound
-    first_plans: int = 32  # phones at once that get everything for the first time; 0: no bound
+    first_plans: int = 32  # phones at once that get everything, or nearly; 0: no bound
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     debug: bool = False
     purpose: Purpose = "serve"  # set by the command, never from outside

@@ -89,6 +89,7 @@ class Batch:
         self.ledger: list[Row] = []
         self.ledgered: set[tuple[int, str, str | None]] = set()  # lines already there: a repeat adds none
         self.quarantine: list[Row] = []
+        self.completed: list[Row] = []  # rows put aside before that have gained what they came without
         self.clocks: dict[int, Row] = {}
         self.firings: list[Row] = []
         self.escalations: dict[int, dict[str, Row]] = {}  # by case and id
@@ -358,8 +359,8 @@ class Batch:
         parent_id: str | None = None,
         w: str | None = None,
         user_pk: int | None = None,
-    ) -> str:
-        """QU1: put something into quarantine, sealed under a key of its own; returns its id.
+    ) -> Row:
+        """QU1: put something into quarantine, sealed under a key of its own; returns its row.
 
         `case_pk` is the case it is about, `parent_id` what it says it hangs on: an erasure of either empties it.
         """
@@ -384,7 +385,17 @@ class Batch:
             "state": "open",
         }
         self.quarantine.append(row)
-        return identity
+        return row
+
+    def complete(self, row: Row, payload: Any, *, case_pk: int | None) -> None:
+        """QU2: what was put aside, by this batch or before, holds this now, under the key it has."""
+        label = row["id"].encode()
+        row["payload"] = content.seal(self.keys, self.chance, row["dek"], _encode(payload), label)
+        if row["case_pk"] is None:
+            row["case_pk"] = case_pk
+        if "pk" in row:
+            self.completed.append(row)
+            self.effects.append(f"quarantine:{row['pk']}")
 
     def dispute(
         self,
@@ -526,4 +537,5 @@ class Batch:
     def empty(self) -> bool:
         """Whether nothing at all is to be written."""
         touched = any(item.wrote or item.moved for item in self.items.values())
-        return not (touched or self.opened or self.closed or self.ledger or self.quarantine or self.clocks)
+        beside = self.ledger or self.quarantine or self.completed
+        return not (touched or self.opened or self.closed or beside or self.clocks)

@@ -181,6 +181,8 @@ def write(tx: Tx, batch: Batch, context: Context, action: str) -> int:
         tx.update("quarantine", {"pk": batch.arrived}, {"state": "arrived"})
     tx.insert("ledger", batch.ledger)
     tx.insert("quarantine", batch.quarantine)
+    for row in batch.completed:
+        tx.update("quarantine", {"pk": row["pk"]}, {name: row[name] for name in ("payload", "case_pk")})
     tx.insert("query_code", batch.query_codes)
     _clocks(tx, batch, {item.doc.pk for item in created})
     tx.insert("firing", batch.firings)

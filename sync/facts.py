@@ -40,7 +40,8 @@ class Facts(Struct):
     too_old: Sequence[
         Row
     ] = ()  # what this device's app of before its update handed in, and nobody has written since
-    kept: set[tuple[int, bytes, str]] = field(default_factory=set)  # rows already in quarantine, by write id
+    # Rows already in quarantine, by collection, key and mark; with their payload where the push brings a base.
+    kept: dict[tuple[int, bytes, str], Row] = field(default_factory=dict)
     plans: dict[Any, tuple[bytes, int | None, list[dict[str, Any]]]] = field(default_factory=dict)
     births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case

@@ -142,6 +142,15 @@ def read_checkpoint(
     return point
 
 
+def is_far_behind(point: Checkpoint, collection: int, version: int, head: int) -> bool:
+    """FL6: whether a plan from here looks at most of what its reader holds, as a first plan does.
+
+    So it is from before half of what the district has written, and where a phone's app fills up (EV5).
+    """
+    owed = point.f is not UNSET and bool(versions.added(collection, point.f, version))
+    return owed or 2 * point.s < head
+
+
 _KEY_SIZE = 4  # (kind, tag, number, pk)
 _Key = tuple[int, int, int, int]
 _START: _Key = (-1, -1, -1, -1)

@@ -214,7 +214,7 @@ def _row(collection: int, sent: _Sent, version: int) -> PushRow:
     key, unnamed = _key_of(collection, doc.get("id"))
     fault = fault or unnamed
     assumed: Any = None
-    if bytes(base) and fault is None and not _deep(bytes(base)):
+    if bytes(base) and not _deep(bytes(base)):
         try:
             assumed = _decode(base)
         except (ValueError, RecursionError):

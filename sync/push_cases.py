@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from sync import casework, content
 from sync.batch import Batch, Item, Met
 from sync.captured import timed
@@ -11,6 +13,7 @@ from sync.cases.kept import FIELDS_REFUSED, told_author
 from sync.cases.lifecycle import kind_may_change
 from sync.cases.merge_rules import Conflict, empty, not_taken_out
 from sync.cases.model import checked
+from sync.errors import KeyLost
 from sync.facts import Facts
 from sync.merge import merge, merge_stale, same
 from sync.pull import Caller
@@ -93,23 +96,27 @@ def aside(
     It is kept beside the case it is about, so that whoever may not know of that case does not read it here, and an
     erasure empties it too.
     """
-    if (collection, row.key, row.mark) in facts.kept:
+    kept = facts.kept.get((collection, row.key, row.mark))
+    if kept is not None and (row.base is None or kept["device"] != caller.device_pk):
         return
-    facts.kept.add((collection, row.key, row.mark))
-    doc_id = content.id_text(collection, row.key) if row.key else ""
     case = _about(batch, facts, collection, row)
+    case_pk = None if case is None else case.doc.pk
+    if kept is not None:
+        _keep_base_too(batch, facts, row, kept, collection, case_pk)
+        return
+    doc_id = content.id_text(collection, row.key) if row.key else ""
     payload = {
         "new": {"raw": row.raw.decode(errors="replace")} if row.raw else row.doc,
         "base": row.base,
     }
-    case_pk = None if case is None else case.doc.pk
     above = parent_id(collection, row.doc)
     place: dict[str, Any] = {"doc_id": doc_id, "case_pk": case_pk, "parent_id": above}
     kept = batch.keep(reason, payload, collection=collection, w=row.mark, **place)
+    facts.kept[collection, row.key, row.mark] = kept
     if not tell:
         return
     name = content.NAMES[collection]
-    args = {"collection": name, "reason": reason, "quarantine": kept, "text": told_author(name, reason)}
+    args = {"collection": name, "reason": reason, "quarantine": kept["id"], "text": told_author(name, reason)}
     if collection == Collection.cases:
         knows = case is not None and caller.user_pk not in denied(batch, facts, case)
         named = knows or case is None
@@ -120,6 +127,27 @@ def aside(
     if doc_id and named:
         args["id"] = doc_id
     batch.notice(caller.user_pk, caller.user_id, "kept_aside", reason, args, of_case=case if knows else None)
+
+
+def _keep_base_too(
+    batch: Batch, facts: Facts, row: PushRow, kept: Row, collection: int, case_pk: int | None
+) -> None:
+    """QU2: what was handed in again without its base after a restore comes once more with it, by its own device."""
+    if kept["reason"] == FIELDS_REFUSED:
+        # All but these values was merged, without a base.
+        held = batch.held(collection, row.key)
+        doc = held.doc if held is not None else facts.docs.get((collection, row.key))
+        if doc is not None and doc.gone is None:
+            keep_lost_base(batch, facts, row, batch.take(doc), content.NAMES[collection])
+        return
+    try:
+        payload = msgspec.json.decode(
+            content.unseal(facts.keys, kept["dek"], kept["payload"], kept["id"].encode())
+        )
+    except KeyLost:
+        return
+    if payload.get("base") is None:
+        batch.complete(kept, payload | {"base": row.base}, case_pk=case_pk)
 
 
 def _sees(batch: Batch, facts: Facts, caller: Caller, case: Item) -> bool:
@@ -272,11 +300,12 @@ def claims(values: Mapping[str, Any], caller: Caller) -> list[dict[str, str]]:
 def keep_rest(batch: Batch, facts: Facts, row: PushRow, item: Item, rest: Mapping[str, Any]) -> None:
     """Refused and unknown values of an otherwise good row, once however often it is sent."""
     collection = item.doc.collection
-    if (collection, row.key, row.mark) in facts.kept:
+    key = (collection, row.key, row.mark)
+    if key in facts.kept:
         return
-    facts.kept.add((collection, row.key, row.mark))
     case_pk = item.doc.pk if collection == Collection.cases else item.doc.case_pk
-    batch.keep(FIELDS_REFUSED, dict(rest), collection=collection, doc_id=item.id, case_pk=case_pk, w=row.mark)
+    place: dict[str, Any] = {"doc_id": item.id, "case_pk": case_pk}
+    facts.kept[key] = batch.keep(FIELDS_REFUSED, dict(rest), collection=collection, w=row.mark, **place)
 
 
 def _link_waiting(batch: Batch, facts: Facts, case: Item, key: bytes) -> None:

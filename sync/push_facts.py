@@ -27,7 +27,7 @@ def load(tx: Tx, facts: Facts, caller: Caller, collection: int, rows: Sequence[P
         facts.clock_offset = _clock_offset(tx, caller)
     load_cases(tx, facts, _cases(tx, facts, collection, rows, known))
     unsure = ids if caller.late or caller.speaks < OLDEST else _may_be_kept(facts, collection, rows, ids)
-    _kept(tx, facts, collection, unsure, [row.mark for row in rows if not row.key])
+    _kept(tx, facts, collection, unsure, rows)
     if not caller.late and caller.speaks >= OLDEST:
         facts.too_old = _too_old(tx, caller, collection)
     if collection == Collection.cases:
@@ -78,17 +78,23 @@ def _may_be_kept(
     }
 
 
-def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], marks: Sequence[str]) -> None:
+def _kept(tx: Tx, facts: Facts, collection: int, ids: Mapping[bytes, str], rows: Sequence[PushRow]) -> None:
     """Which rows are in quarantine already: those with an id by it, those without by what they say."""
-    columns = ["doc_id", "w"]
+    columns = ["pk", "id", "doc_id", "w", "reason", "device", "case_pk", "dek"]
     keys = {text: key for key, text in ids.items()}
     where = {"doc_id": list(keys), "collection": collection}
-    kept = tx.find("quarantine", where, columns=columns) if keys else []
+    kept = tx.find("quarantine", where, order=["pk"], columns=columns) if keys else []
+    marks = [row.mark for row in rows if not row.key]
     if marks:
         kept += tx.find(
-            "quarantine", {"doc_id": "", "collection": collection, "w": list(marks)}, columns=columns
+            "quarantine", {"doc_id": "", "collection": collection, "w": marks}, order=["pk"], columns=columns
         )
-    facts.kept |= {(collection, keys.get(row["doc_id"], b""), row["w"] or "") for row in kept}
+    facts.kept |= {(collection, keys.get(row["doc_id"], b""), row["w"] or ""): row for row in kept}
+    based = [row for row in rows if row.base is not None] if kept else []
+    again = [facts.kept.get((collection, row.key, row.mark)) for row in based]
+    by_pk = {row["pk"]: row for row in again if row is not None}
+    for line in tx.find("quarantine", {"pk": list(by_pk)}, columns=["pk", "payload"]) if by_pk else ():
+        by_pk[line["pk"]]["payload"] = line["payload"]
 
 
 def _too_old(tx: Tx, caller: Caller, collection: int) -> list[Row]:

@@ -13,6 +13,8 @@ from sync.push_cases import (
     claims,
     is_duplicate,
     is_new_and_sound,
+    keep_base,
+    keep_lost_base,
     keep_rest,
     merged_into,
     restamp,
@@ -26,11 +28,13 @@ from sync.values import ENTRY_CLASSES, Collection, Doc, Level
 def _edit_file(batch: Batch, facts: Facts, caller: Caller, row: PushRow, doc: Doc) -> None:
     """What was heard in a voice note is written down later: the transcript is merged, what the file is stays."""
     find_case(batch, facts, doc)
+    if is_duplicate(batch, facts, doc, row):
+        if facts.restored is not None and doc.gone is None:
+            keep_lost_base(batch, facts, row, batch.take(doc), "files")
+        return
     whole = facts.level(caller.user_pk, doc, batch.opened, batch.closed) == Level.full
     if not whole or row.fault is not None or row.doc.get("_deleted") is True:
         sent_again(batch, facts, caller, row, doc)
-        return
-    if is_duplicate(batch, facts, doc, row):
         return
     result = row.checked
     if not result.usable:
@@ -99,6 +103,7 @@ def decide(batch: Batch, facts: Facts, caller: Caller, row: PushRow) -> None:
             _waits(batch, facts, row, item, owner)
     else:
         item = batch.create(Collection.files, row.key, values, parent=case, **place)
+    keep_base(batch, row, item, result.values)
     if result.rest:
         keep_rest(batch, facts, row, item, result.rest)
 

@@ -7,13 +7,13 @@ column names of ``tables`` only.
 """
 
 import re
+import sys
 from collections.abc import Callable, Collection as Some, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg
 import pysqlite3
 from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, pool
@@ -42,7 +42,7 @@ _PRAGMAS = (
     "trusted_schema=OFF",
     "secure_delete=ON",
     "temp_store=MEMORY",
-    "cache_size=-12288",  # KiB a connection; what is behind it is in the system's own cache
+    "cache_size=-8192",  # KiB a connection; what is behind it is in the system's own cache
     "wal_autocheckpoint=4000",
 )
 _WITH_CONTENT = ("document", "change", "ledger", "quarantine", "case_clocks")
@@ -81,7 +81,7 @@ def sqlite_engine(path: Path, *, readonly: bool = False) -> Engine:
             connection.execute(f"pragma {pragma}")
         if readonly:
             connection.execute("pragma query_only=ON")
-            connection.execute("pragma cache_size=-4096")  # there are several readers
+            connection.execute("pragma cache_size=-2048")  # there are several readers
         mode = connection.execute("pragma journal_mode").fetchone()[0]
         level = connection.execute("pragma synchronous").fetchone()[0]
         if mode != "wal" or level != 2:  # 2 is FULL
@@ -146,6 +146,16 @@ def _begun(engine: Engine, *statements: str) -> Generator[Any, None, None]:
                 driver.autocommit = False
 
 
+def _errors(kind: str) -> tuple[type[Exception], ...]:
+    """The errors called `kind` of the drivers in use.
+
+    That of PostgreSQL comes with the first engine for it, so that a server on SQLite does not carry it; while it is not
+    loaded it has raised nothing.
+    """
+    drivers = [pysqlite3, sys.modules.get("psycopg")]
+    return tuple(getattr(driver, kind) for driver in drivers if driver is not None)
+
+
 _DATABASE = (exc.DatabaseError, pysqlite3.DatabaseError)
 
 
@@ -163,7 +173,7 @@ def told_unavailable(name: str) -> Generator[None, None, None]:
     """Say ``StoreUnavailable`` where the database behind `name` cannot be reached, is full, or is damaged."""
     try:
         yield
-    except _UNAVAILABLE as error:
+    except _unavailable() as error:
         raise StoreUnavailable(f"{name} cannot be read: {_first_line(error)}") from error
     except _DATABASE as error:
         _tell_damage(error, name)
@@ -176,7 +186,8 @@ def _first_line(error: Exception) -> str:
 
 
 # Statements go to the driver itself: what SQLAlchemy puts around each costs more than SQLite needs to answer it.
-_UNAVAILABLE = (exc.OperationalError, exc.TimeoutError, pysqlite3.OperationalError, psycopg.OperationalError)
+def _unavailable() -> tuple[type[Exception], ...]:
+    return exc.OperationalError, exc.TimeoutError, *_errors("OperationalError")
 
 
 def _is_failing_disk(error: Exception) -> bool:
@@ -253,7 +264,7 @@ class SqlStore:
                     finally:
                         self._reads.pop(reader, None)
                         driver.execute("rollback")
-        except _UNAVAILABLE as error:
+        except _unavailable() as error:
             raise StoreUnavailable from error
         except _DATABASE as error:
             _tell_damage(error, self.name)
@@ -296,7 +307,7 @@ class SqlStore:
                         driver.execute("rollback")
                     raise
                 return result
-        except _UNAVAILABLE as error:
+        except _unavailable() as error:
             if _is_failing_disk(error):
                 self.failed = True
                 raise StoreFailed from error
@@ -320,7 +331,7 @@ class SqlStore:
             with _lent(self.engine) as driver:
                 driver.execute("vacuum")
                 return int(driver.execute("pragma wal_checkpoint(truncate)").fetchone()[0]) == 0
-        except _UNAVAILABLE as error:
+        except _unavailable() as error:
             raise StoreUnavailable from error
 
     def end_long_reads(self, rounds: int) -> int:
@@ -360,7 +371,7 @@ class SqlStore:
                     busy = driver.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
                 finally:
                     driver.execute("pragma busy_timeout=5000")
-        except _UNAVAILABLE as error:
+        except _unavailable() as error:
             if _is_failing_disk(error):
                 self.failed = True
                 raise StoreFailed from error
@@ -389,14 +400,11 @@ def _columns(table: str, names: Iterable[str]) -> None:
             raise KeyError(message)
 
 
-_DRIVER_ERRORS = (pysqlite3.Error, psycopg.Error)
-
-
 def _told(error: Exception, sql: str) -> exc.DBAPIError:
     """The same error whichever driver had it; without values, which may be personal."""
-    if isinstance(error, pysqlite3.OperationalError | psycopg.OperationalError):
+    if isinstance(error, _errors("OperationalError")):
         return exc.OperationalError(sql, None, error)
-    if isinstance(error, pysqlite3.IntegrityError | psycopg.IntegrityError):
+    if isinstance(error, _errors("IntegrityError")):
         return exc.IntegrityError(sql, None, error)
     if type(error) is pysqlite3.DatabaseError:
         return exc.DatabaseError(sql, None, error)
@@ -438,7 +446,7 @@ class SqlReader:
             sql = sql.replace("?", "%s")
         try:
             found: Sequence[Any] = self._driver.execute(sql, _bound(values)).fetchall()
-        except _DRIVER_ERRORS as error:
+        except _errors("Error") as error:
             raise _told(error, sql) from error
         return found
 
@@ -816,7 +824,7 @@ class SqlTx(SqlReader):
             sql = sql.replace("?", "%s")
         try:
             return int(self._driver.execute(sql, _bound(values)).rowcount)
-        except _DRIVER_ERRORS as error:
+        except _errors("Error") as error:
             raise _told(error, sql) from error
 
     def _run_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
@@ -826,7 +834,7 @@ class SqlTx(SqlReader):
             sql = sql.replace("?", "%s")
         try:
             self._driver.cursor().executemany(sql, rows)
-        except _DRIVER_ERRORS as error:
+        except _errors("Error") as error:
             raise _told(error, sql) from error
 
     def _add_many(self, table: str, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
@@ -841,7 +849,7 @@ class SqlTx(SqlReader):
             with self._driver.cursor().copy(sql) as stream:
                 for row in rows:
                     stream.write_row(row)
-        except _DRIVER_ERRORS as error:
+        except _errors("Error") as error:
             raise _told(error, sql) from error
 
     def number(self) -> int:

@@ -9,9 +9,8 @@ from typing import Final
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from server.files.verdicts import Checked, Refused
+from server.files.verdicts import FORMATS, Checked, Refused
 
-FORMATS: Final = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 PIXELS_MAX: Final = 30_000_000
 SIDE_MAX, SIDES_RATIO_MAX = 20_000, 100
 THUMBNAIL_BYTES_MAX: Final = 40 * 1024

@@ -1,6 +1,9 @@
 """What a check of bytes comes to; shared by the checks and by who calls them."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+FORMATS: Final = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+"""The pictures that are taken, by their names in Pillow, and their types."""
 
 
 class Refused(Exception):

@@ -4,22 +4,23 @@ Each revision runs inside one transaction of the given engine, whose every conne
 schema, so no revision names one.
 """
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from sync.errors import SyncError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 Tree = Literal["directory", "district"]
 # How many of the newest revisions are served. A district may be one behind, while others are brought up, once nothing
 # that this program writes is missing there; the newest revision brings tables of which that is not so.
 _SERVED: dict[Tree, int] = {"directory": 1, "district": 1}
 _HERE = Path(__file__).parent
+_REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
 
 
 class SchemaMismatch(SyncError):
@@ -29,8 +30,10 @@ class SchemaMismatch(SyncError):
     status = 503
 
 
-def config_of(tree: Tree, connection: Connection | None = None) -> Config:
+def config_of(tree: Tree, connection: Connection | None = None) -> "Config":
     """The configuration of one tree, bound to `connection`."""
+    from alembic.config import Config  # not for a server, which only looks at the revision
+
     config = Config()
     config.set_main_option("script_location", str(_HERE / tree).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -39,8 +42,9 @@ def config_of(tree: Tree, connection: Connection | None = None) -> Config:
 
 
 def revisions(tree: Tree) -> list[str]:
-    """Every revision that this program knows, the newest first."""
-    found = [script.revision for script in ScriptDirectory.from_config(config_of(tree)).walk_revisions()]
+    """Every revision that this program knows, the newest first, as their files are numbered."""
+    files = sorted((_HERE / tree / "versions").glob("*.py"), reverse=True)
+    found = [name for path in files for name in _REVISION.findall(path.read_text(encoding="utf-8"))]
     if not found:
         raise LookupError(f"The migrations of {tree} are missing.")
     return found
@@ -54,7 +58,10 @@ def newest(tree: Tree) -> str:
 def revision_of(engine: Engine) -> str:
     """The revision that the database behind `engine` is at; "" where none was ever run."""
     with engine.connect() as connection:
-        return ", ".join(MigrationContext.configure(connection).get_current_heads())
+        if not inspect(connection).has_table("alembic_version"):
+            return ""
+        rows = connection.exec_driver_sql("select version_num from alembic_version order by version_num")
+        return ", ".join(rows.scalars())
 
 
 def check_known(engine: Engine, tree: Tree, name: str) -> str:
@@ -80,6 +87,8 @@ def check_served(engine: Engine, tree: Tree, name: str) -> None:
 
 def upgrade(engine: Engine, tree: Tree, revision: str = "head") -> None:
     """Bring the database behind `engine` to the newest revision, or to `revision`, all or nothing."""
+    from alembic import command  # as above
+
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("begin immediate")

@@ -17,8 +17,8 @@ from server.console.asking import actor_of, district_of, look
 from server.console.records import look_work
 from server.console.scope import Sight, find_document
 from server.files import tus
-from server.files.images import FORMATS
 from server.files.keeper import read_blob
+from server.files.verdicts import FORMATS
 from server.shield import FILES_PATH
 from sync import content, uploads
 from sync.errors import BadRequest, KeyLost, NotFound, SyncError

@@ -25,7 +25,7 @@ from server.sealing import sealing_of
 from sync import digest, hello, reconcile, versions
 from sync.cases import district as words, schema
 from sync.errors import BadRequest, BatchTooLarge, NotFound, StoreUnavailable
-from sync.pull import OVERLAP_MS, Caller as Puller, Page, pull
+from sync.pull import OVERLAP_MS, Caller as Puller, Page, is_far_behind, pull, read_checkpoint
 from sync.push import push_work
 from sync.push_body import BYTES_MAX
 from sync.scope import PHONE_ROLES, Scope, refuses, tell_centre
@@ -112,12 +112,23 @@ async def pull_page(request: HttpRequest, caller: Caller, collection: str) -> Re
             page_bytes=asked.get("bytes"),
         )
 
-    checkpoint = asked.get("checkpoint")
-    with admission.pull(device, number.name, checkpoint, district.writer.waiting, monotonic_ms()):
+    # Another process may have written since, so a phone in step may look newer than this head and stand in line once.
+    head, speaks = district.head, versions.spoken(told)
+    point = read_checkpoint(
+        asked.get("checkpoint"),
+        district=district.code,
+        user=caller.user_id,
+        epoch=head.epoch,
+        head=head.seq,
+        told=told,
+    )
+    far_behind = is_far_behind(point, number, speaks, head.seq)
+    waiting = district.writer.waiting
+    with admission.pull(device, number.name, waiting, monotonic_ms(), far_behind=far_behind):
         page = await district.read(question)
     now = monotonic_ms()
     admission.charge(device, now, page.count, len(page.body))
-    if page.checkpoint.s:
+    if not is_far_behind(page.checkpoint, number, speaks, head.seq):
         admission.first_plans.finished(device, number.name, now)
     return _json(page.body)
 

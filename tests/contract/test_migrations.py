@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from server.database import BadDistrict, Database
-from server.migrations.run import newest
+from server.migrations.run import Tree, config_of, newest, revisions
 from server.settings import Settings
 from sync.tables import DirectoryRow, DistrictRow
 
@@ -45,6 +46,13 @@ def test_a_migrated_district_has_the_tables_that_the_rows_declare(settings: Sett
     finally:
         store.close()
         database.close()
+
+
+@pytest.mark.parametrize("tree", get_args(Tree))
+def test_the_revisions_are_those_of_the_tree_newest_first(tree: Tree) -> None:
+    """They are read from the files themselves, so that a server need not carry what runs them."""
+    walked = ScriptDirectory.from_config(config_of(tree)).walk_revisions()
+    assert revisions(tree) == [script.revision for script in walked]
 
 
 def test_migrating_again_changes_nothing(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -18,7 +18,11 @@ from tests.http.test_bad_input import problem
 from tests.http.town import CELLS, PASSWORD, Town, middle_of, new_id
 from tests.http.tus import create
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PULL = "/sync/v1/cases/pull"
+Point = dict[str, Any]
 
 
 def bounded(town: Town, **bounds: int) -> Admission:
@@ -89,12 +93,84 @@ def test_first_plans_wait_in_line_and_a_phone_in_step_does_not(town: Town) -> No
     assert town.push("clerk", "cases").status_code == 200
 
 
+def half(done: Point, head: int) -> Point:
+    return done | {"s": (head - 1) // 2, "r": 0}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(lambda done, _: done | {"s": 1, "r": 1}, id="from 1"),
+        pytest.param(half, id="from before half of what was written"),
+        pytest.param(
+            lambda done, head: half(done, head) | {"h": head, "k": 3}, id="in the middle of such a plan"
+        ),
+        pytest.param(lambda done, _: done | {"e": 7}, id="from before a restore"),
+        pytest.param(
+            lambda done, head: done | {"s": head + 9, "r": 0}, id="from a number that is not there yet"
+        ),
+    ],
+)
+def test_whoever_is_far_behind_stands_in_line_as_for_a_first_plan(
+    town: Town, asked: Callable[[Point, int], Point]
+) -> None:
+    """FL6: it looks at as much, whatever it calls itself."""
+    done = pull(town, "grid_worker").json()["checkpoint"]
+    admission, head = bounded(town, first_plans=1), town.district.head.seq
+    admission.first_plans.enter((town.district.code, 0), "cases", 1 << 60)
+    assert problem(pull(town, "grid_worker", asked(done, head))) == (503, "sync_waits")
+    near = done | {"s": (head + 1) // 2, "r": 0}
+    assert pull(town, "grid_worker", near).status_code == 200
+
+
+def test_a_phone_that_fills_up_after_an_update_stands_in_line(town: Town) -> None:
+    """FL6, EV5: it looks at everything; one whose collection has no new field does not."""
+    told = {"Wangge-Schema": "2"}
+    admission = bounded(town, first_plans=1)
+    done = {
+        name: town.post("grid_worker", f"/sync/v1/{name}/pull", {"checkpoint": None, "limit": 1}).json()[
+            "checkpoint"
+        ]
+        for name in ("cases", "files")
+    }
+    admission.first_plans.enter((town.district.code, 0), "cases", 1 << 60)
+    status = {
+        name: town.post(
+            "grid_worker", f"/sync/v1/{name}/pull", {"checkpoint": point, "limit": 1}, headers=told
+        ).status_code
+        for name, point in done.items()
+    }
+    assert status == {"cases": 200, "files": 503}
+
+
+def test_a_plan_from_far_behind_keeps_its_place_until_it_ends(town: Town) -> None:
+    """FL6: each that is let in must end."""
+    for number in range(12):
+        town.capture(description="楼道堆物" * 1000, title=f"第{number}件")
+    bounded(town, first_plans=1)
+    point: Point | None = None
+    pages = 0
+    while True:
+        asked = {"checkpoint": point, "limit": 1, "bytes": 16 * 1024}
+        page = town.post("grid_worker", PULL, asked).json()
+        pages += 1
+        if page["checkpoint"]["h"] is None:
+            break
+        point = page["checkpoint"] if point else page["checkpoint"] | {"s": 1, "r": 1}
+        assert problem(pull(town, "clerk")) == (503, "sync_waits")
+    assert pages > 2
+    assert pull(town, "clerk").status_code == 200
+
+
 def test_a_phone_with_a_fault_keeps_no_place_from_a_sound_one(town: Town) -> None:
     """FL6: what it asks is refused, and was no first plan."""
     bounded(town, first_plans=1)
     for spoiled in ({"s": 0}, {"s": 0, "e": "x"}):
         assert problem(pull(town, "grid_worker", spoiled)) == (400, "bad_checkpoint")
         assert pull(town, "clerk").status_code == 200
+    without_end = town.post("grid_worker", PULL, {"checkpoint": None, "limit": 0})
+    assert problem(without_end) == (400, "bad_limit")
+    assert pull(town, "clerk").status_code == 200
 
 
 def test_signing_out_is_never_refused_however_many_writes_wait(town: Town) -> None:

@@ -269,6 +269,11 @@ BUGS = (
         ("push_cases", "    keep_lost_base(batch, facts, row, item, name)\n", ""),
     ),
     bug(
+        "a base that comes after what was put aside without it is dropped",
+        "test_17_b",
+        ("push_cases", '    if payload.get("base") is None:\n', "    if not payload:\n"),
+    ),
+    bug(
         "a person's task that changed hands stays where it was",
         "town:400",
         (

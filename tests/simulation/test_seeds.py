@@ -30,6 +30,7 @@ REGRESSIONS = {
     1_000_438: "a photo that is erased alone leaves the phone of its case's author, wherever the case lies",
     1_001_102: "a visit to a home that has not moved yet moves after it",
     1_001_274: "a task of the desk that is erased leaves the phones that had it by its case's former cell",
+    1_000_532: "what was put aside without its base gains it when its phone sends it again with one",
     231: "the author of a sealed case that moves stays named where he directs the centre of its new cell",
     310: "a photo that is sent again finds its case, as a note does",
     65: "an edition that comes while the one before is still followed takes its place",

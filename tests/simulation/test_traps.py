@@ -499,7 +499,7 @@ def test_17_an_edit_over_a_lost_base_keeps_what_the_base_had(story: Story, numbe
     story.ends_well()
 
 
-@pytest.mark.parametrize("then", ["nothing", "moved away"])
+@pytest.mark.parametrize("then", ["nothing", "moved away", "moved away before"])
 def test_17_b_a_lost_base_is_kept_though_its_edit_was_handed_in_without_it(story: Story, then: str) -> None:
     an, _, (case,) = held_by_an(story, 1)
     story.back_up()
@@ -508,6 +508,8 @@ def test_17_b_a_lost_base_is_kept_though_its_edit_was_handed_in_without_it(story
     story.pull(an)
     story.restore()
     story.edit(an, case.id, "description")  # the former text stands in the copy of the master alone
+    if then == "moved away before":
+        story.move(story.oracle.cases[case.id], THERE)  # so what is handed in is put aside
     story.pull(an)  # another epoch: handed in again, without a base
     if then == "moved away":
         story.move(story.oracle.cases[case.id], THERE)

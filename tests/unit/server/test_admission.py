@@ -124,26 +124,26 @@ def test_however_the_phones_come_again_all_get_in_and_never_too_many() -> None:
 
 def test_pushes_go_first() -> None:
     admission = Admission(Settings(first_plans=5), Metrics())
-    with admission.pull(DEVICE, "cases", {"s": 7}, 0, 0):
+    with admission.pull(DEVICE, "cases", 0, 0, far_behind=False):
         pass
-    with pytest.raises(SyncWaits), admission.pull(DEVICE, "cases", None, PUSHES_FIRST, 0):
+    with pytest.raises(SyncWaits), admission.pull(DEVICE, "cases", PUSHES_FIRST, 0, far_behind=True):
         pass  # nobody begins to get everything while so many pushes wait
     held = []
     for _ in range(PULLS_BESIDE_PUSHES):
-        one = admission.pull(DEVICE, "cases", {"s": 7}, PUSHES_FIRST, 0)
+        one = admission.pull(DEVICE, "cases", PUSHES_FIRST, 0, far_behind=False)
         one.__enter__()
         held.append(one)
-    with pytest.raises(SyncWaits), admission.pull(DEVICE, "cases", {"s": 7}, PUSHES_FIRST, 0):
+    with pytest.raises(SyncWaits), admission.pull(DEVICE, "cases", PUSHES_FIRST, 0, far_behind=False):
         pass  # FL6: a few go on, so that nobody starves
     for _ in range(PULLS - PULLS_BESIDE_PUSHES):
-        one = admission.pull(DEVICE, "cases", {"s": 7}, 0, 0)
+        one = admission.pull(DEVICE, "cases", 0, 0, far_behind=False)
         one.__enter__()
         held.append(one)
-    with pytest.raises(SyncWaits), admission.pull(DEVICE, "cases", {"s": 7}, 0, 0):
+    with pytest.raises(SyncWaits), admission.pull(DEVICE, "cases", 0, 0, far_behind=False):
         pass
     for one in held:
         one.__exit__(None, None, None)
-    with admission.pull(DEVICE, "cases", {"s": 7}, 0, 0):
+    with admission.pull(DEVICE, "cases", 0, 0, far_behind=False):
         pass
 
 
