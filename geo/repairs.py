@@ -1,13 +1,13 @@
 """Repairs between cells that are safe to offer: a neighbour gets a narrow gap, a border gets the neighbour's corners.
 
-All repairs of a layer are tried together on a copy, and what then still lies unevenly is taken back until what is left
-mends each place that it touches. So a repair is offered only where the layer passes afterwards; and what is made is
-what was shown.
+All repairs of a layer are tried together on a copy, and borders that then are still uneven are taken back, until what
+is left mends each border that it touches. So a repair is offered only where the layer passes there afterwards; and what
+is made is what was shown.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Where more cells lie unevenly, the file was drawn without shared borders, and no pen slipped.
 TRIED_MAX = 2_000
 _ROUNDS = 6
+Pair: TypeAlias = tuple[int, int]  # a cell that gets corners, and the neighbour that it gets them from
 
 
 class Gap(msgspec.Struct, frozen=True, eq=False):
@@ -84,20 +85,49 @@ def mending_of(layer: Layer, gaps: Iterable[Gap], uneven: NDArray[np.intp]) -> M
     fills = [gap for gap in gaps if gap.width_m < SLIVER_WIDTH_M]
     if not 0 < uneven.size <= TRIED_MAX:
         return Mending(layer)
-    barred: set[int] = set()
+    barred: set[Pair] = set()
     for _ in range(_ROUNDS):
         ground = layer.geometries.copy()
         for gap in fills:
             filled = polygons_of(shapely.union(ground[gap.receiver], gap.ground))
             ground[gap.receiver] = shapely.orient_polygons(filled)
         nodes = _noded(layer, ground, barred)
-        bad = _uneven(layer, ground)
-        kept = [gap for gap in fills if not bad & {gap.receiver, *gap.around}]
-        refused = {i for i, found in nodes.items() if bad & {i, *found.givers}}
+        kept, refused = _failed(layer, ground, fills, nodes)
         if len(kept) == len(fills) and not refused:
             return Mending(_with_ground(layer, ground), tuple(fills), nodes)
         fills, barred = kept, barred | refused
     return Mending(layer)
+
+
+def _failed(
+    layer: Layer, ground: Geometries, fills: list[Gap], nodes: dict[int, Nodes]
+) -> tuple[list[Gap], set[Pair]]:
+    """The gaps that are well filled, and the borders, each from its cell to the neighbour, that are uneven still."""
+    invalid = set(np.flatnonzero(~shapely.is_valid(ground)).tolist())
+    if invalid:
+        kept = [gap for gap in fills if gap.receiver not in invalid]
+        return kept, {(i, j) for i in invalid & nodes.keys() for j in nodes[i].givers}
+    metres = layer.plane.geometries_to_metres(ground)
+    edges = shapely.coverage_invalid_edges(metres, gap_width=SLIVER_WIDTH_M)
+    bad = set(np.flatnonzero(~shapely.is_empty(edges)).tolist())
+    refused = {
+        (i, j)
+        for i in bad & nodes.keys()
+        for j in nodes[i].givers
+        if _runs_along(edges[i], shapely.boundary(metres[j]))
+    }
+    kept = []
+    for gap in fills:
+        (border,) = layer.plane.geometries_to_metres(np.array([shapely.boundary(gap.ground)], dtype=object))
+        if not any(_runs_along(edges[i], border) for i in bad.intersection(gap.around)):
+            kept.append(gap)
+    return kept, refused
+
+
+def _runs_along(edges: Any, border: Any) -> bool:
+    """Whether some of the edges lie on a border, in metres, and do not only end there."""
+    near = shapely.buffer(border, OVERLAP_WIDTH_M, quad_segs=2)
+    return float(shapely.length(shapely.intersection(edges, near))) > 5 * OVERLAP_WIDTH_M
 
 
 def _with_ground(layer: Layer, ground: Geometries) -> Layer:
@@ -108,42 +138,34 @@ def _with_ground(layer: Layer, ground: Geometries) -> Layer:
     return msgspec.structs.replace(layer, cells=tuple(cells))
 
 
-def _uneven(layer: Layer, ground: Geometries) -> set[int]:
-    """Ordinals of cells that are invalid or do not fit their neighbours."""
-    invalid = ~shapely.is_valid(ground)
-    if invalid.any():
-        return set(np.flatnonzero(invalid).tolist())
-    metres = layer.plane.geometries_to_metres(ground)
-    edges = shapely.coverage_invalid_edges(metres, gap_width=SLIVER_WIDTH_M)
-    return set(np.flatnonzero(~shapely.is_empty(edges)).tolist())
-
-
-def _noded(layer: Layer, ground: Geometries, barred: set[int]) -> dict[int, Nodes]:
+def _noded(layer: Layer, ground: Geometries, barred: set[Pair]) -> dict[int, Nodes]:
     """Give each cell the corners of its neighbours that lie on its border; changes `ground`, tells what it did."""
     metres = layer.plane.geometries_to_metres(ground)
     if not shapely.is_valid(metres).all():
         return {}
     # with a width, because a crack thinner than any number can say is not invalid
     edges = shapely.coverage_invalid_edges(metres, gap_width=SLIVER_WIDTH_M)
-    tree = shapely.STRtree(metres)
+    asking = np.flatnonzero(~shapely.is_empty(edges))
+    pairs = shapely.STRtree(metres).query(metres[asking], predicate="dwithin", distance=OVERLAP_WIDTH_M)
     before = ground.copy()  # corners are taken from the cells as they were, in whatever order they are asked
     done: dict[int, Nodes] = {}
-    for i in np.flatnonzero(~shapely.is_empty(edges)).tolist():
-        if i in barred:
-            continue
-        near = tree.query(metres[i], predicate="dwithin", distance=OVERLAP_WIDTH_M)
-        near = np.sort(near[near != i])
-        if not near.size:
+    for place, i in enumerate(asking.tolist()):
+        near = [j for j in np.sort(pairs[1][pairs[0] == place]).tolist() if j != i and (i, j) not in barred]
+        if not near:
             continue
         drawn, owner = shapely.get_coordinates(before[near], return_index=True)
-        corners, which = np.unique(drawn, axis=0, return_inverse=True)
+        west, south, east, north = shapely.bounds(before[i])
+        margin = 1e-6  # degrees: more than the centimetre within which a corner is looked for
+        within = (drawn >= (west - margin, south - margin)).all(axis=1)
+        within &= (drawn <= (east + margin, north + margin)).all(axis=1)
+        corners, which = np.unique(drawn[within], axis=0, return_inverse=True)
         noder = _Noder(layer, corners)
         after = noder.insert(before[i])
         if noder.used:
             ground[i] = after
             used = sorted(noder.used)
-            givers = near[owner[np.isin(which.reshape(-1), used)]]
-            done[i] = Nodes(corners[used], frozenset(givers.tolist()))
+            givers = owner[within][np.isin(which.reshape(-1), used)]
+            done[i] = Nodes(corners[used], frozenset(near[giver] for giver in givers.tolist()))
     return done
 
 
