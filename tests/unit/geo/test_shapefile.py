@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from typing import Any
 
@@ -142,6 +143,16 @@ def test_names_in_utf_8_without_a_cpg_are_read_as_such(board: Layer) -> None:
     reading = read(zipped(parts_of(chessboard())))
     assert reading.layer == board
     assert "utf-8" in reading.report.faults[0].sentence_en
+
+
+def test_gbk_that_could_be_letters_of_utf_8_is_read_as_chinese() -> None:
+    assert "路楼".encode("gbk").decode("utf-8") == "·¥"
+    cells: list[dict[str, Any]] = chessboard()
+    for cell in cells:
+        cell["properties"]["name"] = "路楼"
+    layer = read(zipped(parts_of(cells, encoding="gbk"))).layer
+    assert layer is not None
+    assert {cell.name for cell in layer.cells} == {"路楼"}
 
 
 @pytest.mark.parametrize("cpg", ["GBK", "936", "cp936", "ANSI 936", "GB2312", "gb18030"])
@@ -298,8 +309,6 @@ def test_an_archive_that_is_no_layer_says_why(monkeypatch: pytest.MonkeyPatch) -
         assert only_error(read(zipped(parts, {name: b""}))).code is FaultCode.ARCHIVE_PATHS
     many = zipped({}, {f"{n}.txt": b"" for n in range(archives.ENTRIES_MAX + 1)})
     assert only_error(read(many)).code is FaultCode.ARCHIVE_TOO_MANY
-    most = zipped({}, {f"{n}.txt": b"" for n in range(archives.ENTRIES_MAX * 30)})
-    assert only_error(read(most)).code is FaultCode.ARCHIVE_TOO_MANY  # without looking at each
     locked = bytearray(good)
     for head, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         place = locked.find(head)
@@ -311,6 +320,27 @@ def test_an_archive_that_is_no_layer_says_why(monkeypatch: pytest.MonkeyPatch) -
     assert only_error(read(odd.getvalue())).code is FaultCode.ARCHIVE_BROKEN
     monkeypatch.setattr(document, "CELLS_MAX", 8)
     assert only_error(read(good)).code is FaultCode.CELLS_TOO_MANY
+
+
+def test_a_directory_of_very_many_files_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = zipped({}, {f"{n}.txt": b"" for n in range(archives.ENTRIES_MAX * 30)})
+
+    def never(*_: object) -> None:
+        raise AssertionError("the directory was read")
+
+    monkeypatch.setattr(archives.zipfile, "ZipFile", never)
+    for content in (most, most[:-2] + b"\x01\0x"):  # the second with a comment, behind which the end is looked for
+        assert only_error(read(content)).code is FaultCode.ARCHIVE_TOO_MANY
+
+
+def test_of_a_bomb_no_more_is_unpacked_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = zipped(parts_of(chessboard()) | {".shp": bytes(64 << 20)})
+    monkeypatch.setattr(archives, "UNPACKED_MAX", 1 << 20)
+    tracemalloc.start()
+    assert only_error(read(bomb)).code is FaultCode.ARCHIVE_TOO_LARGE
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_a_zip_bomb_is_put_down_before_it_goes_off() -> None:
