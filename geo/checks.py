@@ -1,8 +1,8 @@
-"""Whether a layer may be used: parents, rings, overlaps, gaps. Measured in metres on the layer's plane."""
+"""Whether a layer may be used: parents, rings, thin cells, overlaps, gaps. Measured in metres on the layer's plane."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +11,23 @@ import numpy as np
 import shapely
 
 from geo.cells import Area, Cell, Layer, Level
-from geo.coordinates import Geometries, LocalPlane, convert
-from geo.faults import Fault, FaultCode, Repair, Report, error, report_of, warning
+from geo.codes import scheme_of
+from geo.coordinates import LocalPlane, convert
+from geo.coverage import coverage_faults
+from geo.faults import Fault, FaultCode, Repair, Report, error, notice, report_of, warning
 from geo.points import Crs
+from geo.shapes import geojson_of, polygons_of, width_m
 from geo.suspicion import read_as, reading_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SLIVER_WIDTH_M = 1.0  # narrower than this, a gap is a slip of the pen and not a lake
-OVERLAP_WIDTH_M = 0.01  # narrower than this, an overlap is rounding
+SLIVER_ROUNDNESS = 0.03  # 4πA/P², 1 for a circle: a strip a hundred times as long as wide
+SLIVER_CELL_WIDTH_M = 5.0  # a long valley or a riverside is as long and wider
+VERTICES_MANY = 2_000  # three times the most of all census areas of London; phones download every corner
 _TOLD = 5
 REPAIR_METHOD = "make_valid:structure"
+_PLACE = re.compile(r"\[(-?[\d.e+-]+) (-?[\d.e+-]+)\]")
 # A wrong tag shifts by 250 m at least, a redrawn border moves a cell's middle by far less.
 SUSPECT_SHIFT_M = 100.0
 FAR_M = 20_000.0  # no survey moves the cells of a district so far and keeps their codes
@@ -34,7 +39,7 @@ def check(layer: Layer) -> Report:
         return report_of([error(FaultCode.NO_CELLS)])
     faults = parent_faults(layer) + ring_faults(layer)
     if not any(fault.code in {FaultCode.RING_INVALID, FaultCode.GEOMETRY_EMPTY} for fault in faults):
-        faults += coverage_faults(layer)  # defined for valid rings only
+        faults += cell_faults(layer) + coverage_faults(layer)  # defined for valid rings only
     return report_of(faults)
 
 
@@ -59,6 +64,24 @@ def parent_faults(layer: Layer) -> list[Fault]:
             faults.append(error(FaultCode.PARENT_UNKNOWN, (place.code,), parent=place.parent))
         elif parent.level <= place.level:
             faults.append(error(FaultCode.PARENT_LEVEL, (place.code,), parent=place.parent))
+    return faults + _codes_of_others(layer)
+
+
+def _codes_of_others(layer: Layer) -> list[Fault]:
+    """Cells whose codes tell another community, street or district than they are said to lie in."""
+    faults = []
+    for cell in layer.cells:
+        scheme, parent = scheme_of(cell.code), layer.area(cell.parent)
+        told = {level: code for code, level in scheme.parse(cell.code).parents()} if scheme else {}
+        other = parent is not None and told.get(parent.level, parent.code) != parent.code
+        # a parent that is called in another way contradicts nothing
+        if (
+            other
+            and parent is not None
+            and parent.code.isdigit()
+            and len(parent.code) == len(told[parent.level])
+        ):
+            faults.append(warning(FaultCode.CODE_NOT_OF_PARENT, (cell.code,), parent=parent.code))
     return faults
 
 
@@ -82,106 +105,56 @@ def ring_fault(code: str, geometry: Any, after: Any, *, made: bool) -> Fault:
     repair = Repair(
         method=REPAIR_METHOD,
         made=made,
+        cell=code,
         area_before_m2=round(float(shapely.area(before_m)), 1),
         area_after_m2=round(float(shapely.area(after_m)), 1),
         parts_before=int(shapely.get_num_geometries(geometry)),
         parts_after=int(shapely.get_num_geometries(after)),
-        geometry=json.loads(shapely.to_geojson(after)),
+        geometry=geojson_of(after),
     )
     say = warning if made else error
     reason = str(shapely.is_valid_reason(geometry))
-    return msgspec.structs.replace(say(FaultCode.RING_INVALID, (code,), reason=reason), repair=repair)
+    crossing = _PLACE.search(reason)
+    where = None
+    if crossing is not None:
+        where = {"type": "Point", "coordinates": [float(crossing[1]), float(crossing[2])]}
+    # a repair that leaves nothing, or still crosses itself, is none
+    offered = repair if not shapely.is_empty(after) and shapely.is_valid(after) else None
+    fault = say(FaultCode.RING_INVALID, (code,), reason=reason)
+    return msgspec.structs.replace(fault, geometry=where, repair=offered)
 
 
 def mended(geometry: Any) -> Any:
     """The polygons left when a ring's crossings are resolved by what is shell and what is hole."""
-    return polygons_of(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
+    sound = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
+    return shapely.orient_polygons(polygons_of(sound))
 
 
-def polygons_of(geometry: Any) -> Any:
-    """The ground of a geometry of any sort: one polygon, several, or an empty polygon."""
-    parts = [
-        part
-        for part in shapely.get_parts(shapely.get_parts(np.array([geometry], dtype=object)))
-        if part.geom_type == "Polygon" and not part.is_empty
-    ]
-    if not parts:
-        return shapely.Polygon()
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
-
-
-def coverage_faults(layer: Layer) -> list[Fault]:
-    """Overlaps, borders drawn with different points, and gaps. The rings must be valid."""
-    ground = layer.plane.geometries_to_metres(layer.geometries)
-    faults: list[Fault] = []
-    uneven = ~shapely.is_empty(shapely.coverage_invalid_edges(ground, gap_width=SLIVER_WIDTH_M))
-    told: set[str] = set()
-    if uneven.any():
-        faults = _overlaps(layer, ground, np.flatnonzero(uneven))
-        told = {code for fault in faults for code in fault.cells}
-    gaps = _gaps(layer, ground, exact=not uneven.any())
-    told |= {code for fault in gaps for code in fault.cells}
-    edges = shapely.coverage_invalid_edges(ground, gap_width=0.0)
-    for i in np.flatnonzero(uneven):
-        if layer.codes[i] in told:
-            continue
-        if shapely.is_empty(edges[i]):  # valid but for the width: a crack that opens to the outside
-            faults.append(warning(FaultCode.SLIVER, (layer.codes[i],), width=f"{SLIVER_WIDTH_M:g}"))
-        else:
-            faults.append(warning(FaultCode.BORDER_NOT_SHARED, (layer.codes[i],)))
-    return faults + gaps
-
-
-def _overlaps(layer: Layer, ground: Geometries, suspects: NDArray[np.intp]) -> list[Fault]:
-    tree = shapely.STRtree(ground)
-    pairs = tree.query(ground[suspects], predicate="intersects")
-    first, second = suspects[pairs[0]], pairs[1]
-    unordered = {
-        (min(a, b), max(a, b)) for a, b in zip(first.tolist(), second.tolist(), strict=True) if a != b
-    }
+def cell_faults(layer: Layer) -> list[Fault]:
+    """Cells too thin to be meant or with very many corners, and notices of those in pieces or with holes."""
+    metres = layer.plane.geometries_to_metres(layer.geometries)
+    area, around = shapely.area(metres), shapely.length(metres)
+    round_is_one = 4 * np.pi * area / np.where(around > 0, around, 1.0) ** 2
     faults = []
-    for a, b in sorted(unordered):
-        common = polygons_of(shapely.intersection(ground[a], ground[b]))
-        width = width_m(common)
-        if width > OVERLAP_WIDTH_M:
-            fault = error(FaultCode.OVERLAP, (layer.codes[a], layer.codes[b]), width=f"{width:.2f}")
-            area = round(float(shapely.area(common)), 2)
-            faults.append(msgspec.structs.replace(fault, area_m2=area, width_m=round(width, 2)))
+    for i in np.flatnonzero(round_is_one < SLIVER_ROUNDNESS).tolist():
+        width = width_m(metres[i])
+        if width < SLIVER_CELL_WIDTH_M:
+            words = {"area": f"{area[i]:.0f}", "width": f"{width:.2f}"}
+            fault = warning(FaultCode.SLIVER_CELL, (layer.codes[i],), **words)
+            figures = {"area_m2": round(float(area[i]), 2), "width_m": round(width, 2)}
+            faults.append(msgspec.structs.replace(fault, **figures))
+    corners = shapely.get_num_coordinates(layer.geometries)
+    parts = shapely.get_num_geometries(layer.geometries)
+    pieces, owner = shapely.get_parts(layer.geometries, return_index=True)
+    holes = np.bincount(owner, weights=shapely.get_num_interior_rings(pieces), minlength=len(layer.cells))
+    for code, many, say, counts in (
+        (FaultCode.VERTICES_MANY, VERTICES_MANY + 1, warning, corners),
+        (FaultCode.MULTI_PART, 2, notice, parts),
+        (FaultCode.HOLES, 1, notice, holes),
+    ):
+        found = np.flatnonzero(counts >= many).tolist()
+        faults += [say(code, (layer.codes[i],), count=f"{counts[i]:.0f}") for i in found]
     return faults
-
-
-def _gaps(layer: Layer, ground: Geometries, *, exact: bool) -> list[Fault]:
-    union = shapely.coverage_union_all(ground) if exact else shapely.union_all(ground)
-    rings = [
-        ring for part in shapely.get_parts(union) if part.geom_type == "Polygon" for ring in part.interiors
-    ]
-    if not rings:
-        return []
-    # A hole inside one cell is the surveyor's own doing (a park without dwellings); it has one neighbour.
-    holes = shapely.polygons(rings)
-    tree = shapely.STRtree(ground)
-    faults = []
-    for hole in holes:
-        around = tuple(sorted(layer.codes[i] for i in tree.query(hole, predicate="intersects")))
-        width, area = width_m(hole), round(float(shapely.area(hole)), 2)
-        if width < SLIVER_WIDTH_M:
-            fault = warning(FaultCode.SLIVER, around, width=f"{SLIVER_WIDTH_M:g}")
-        else:
-            fault = warning(FaultCode.GAP, around, area=f"{area:.0f}")
-        faults.append(msgspec.structs.replace(fault, area_m2=area, width_m=round(width, 2)))
-    return faults
-
-
-def width_m(ground: Any) -> float:
-    """Diameter of the widest circle that fits into ground measured in metres; 0 for nothing."""
-    if shapely.is_empty(ground) or shapely.area(ground) == 0.0:
-        return 0.0
-    # An upper bound for any shape; the circle of something this thin need not be searched for.
-    bound = 2.0 * float(np.sqrt(shapely.area(ground) / np.pi))
-    if bound < OVERLAP_WIDTH_M:
-        return bound
-    circle = shapely.maximum_inscribed_circle(ground, tolerance=max(bound / 1000, 1e-4))
-    return 2.0 * float(shapely.length(circle))
 
 
 def crs_faults(layer: Layer, declared: Crs, previous: Layer) -> list[Fault]:

@@ -33,6 +33,10 @@ def lies_right(
     if np.abs(boxes).max() > 360.0:
         faults.append(error(FaultCode.METRES_AS_DEGREES))
         return False
+    across = boxes[:, 2] - boxes[:, 0] > 180.0
+    if across.any():
+        faults += [error(FaultCode.ANTIMERIDIAN, (labels[i],)) for i in np.flatnonzero(across).tolist()]
+        return False
     lon, lat = float(x.mean()), float(y.mean())
     extent = None if previous is None else _grown(previous.bbox)
     near = _near(boxes, extent)

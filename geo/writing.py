@@ -1,4 +1,4 @@
-"""A layer as GeoJSON: exact, to be kept and read back, and simplified, to be drawn on a map."""
+"""A layer written: exact, to be kept, handed on and read back, and simplified, to be drawn on a map."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import msgspec
 import numpy as np
 import shapely
 
+from geo import kml, shapefile
 from geo.cells import Area, Bbox, Cell, Kind, Layer, Level
-from geo.checks import polygons_of
+from geo.document import Form
+from geo.parents import USUAL_NAMES
+from geo.shapes import polygons_of
 
 
 class LayerError(ValueError):
@@ -58,6 +61,33 @@ def to_geojson(layer: Layer, *, decimals: int | None = None) -> bytes:
     return msgspec.json.encode(
         _Collection(layer.number, layer.name, layer.valid_from, list(layer.areas), features)
     )
+
+
+def exported(layer: Layer, form: Form) -> bytes:
+    """A layer as a file that anybody can open, in WGS-84; read again it is equal, but for very long names in a .dbf.
+
+    Raises `LayerError` for a layer that the format cannot hold.
+    """
+    if form is Form.GEOJSON:
+        return to_geojson(layer)
+    try:
+        return (shapefile.write if form is Form.SHAPEFILE else kml.write)(layer, _rows(layer))
+    except ValueError as problem:
+        raise LayerError(str(problem)) from problem
+
+
+def _rows(layer: Layer) -> list[dict[str, str]]:
+    """For each cell what a table says of it: its own code, name, kind and parent, and all areas above by level."""
+    rows = []
+    for cell in layer.cells:
+        row = {"code": cell.code, "name": cell.name, "kind": str(cell.kind), "parent": cell.parent}
+        for code in layer.ancestors(cell.code):
+            area = layer.area(code)
+            if area is not None:
+                level = area.level.name.lower()
+                row |= {level: area.code, USUAL_NAMES[level]: area.name}
+        rows.append(row)
+    return rows
 
 
 def geometry_of(cell: Cell, *, decimals: int | None = None) -> dict[str, Any]:

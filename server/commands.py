@@ -4,6 +4,7 @@ Arguments and results are JSON values, so that both ways are the same. Every cha
 writer under the actor ``cli:<os user>``.
 """
 
+import base64
 import csv
 import io
 from collections.abc import Callable
@@ -11,19 +12,20 @@ from typing import Any
 
 import msgspec
 
-from geo.layer import Fields, Layer, Report, read_geojson
+from geo.layer import Fields, Form, Layer, Report, read_file
 from geo.points import Crs
 from geo.regions import Provider
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
 from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
-from server.console.layers import find_generation, layer_in_force
+from server.console.layers import find_generation, layer_in_force, layer_of
 from server.console.preview import Preview
 from server.console.scope import Sight
 from server.districts import District
 from server.dry_run import try_rules
 from server.erasing import sweep
 from server.files.verifying import look_over
+from server.layer_files import CODE_SCHEME, TELL, bytes_of, read_for, scheme_in, scheme_named, written
 from server.reassigning import go_on_blocking
 from server.receipts import checked, standing
 from server.runtime import Runtime
@@ -310,25 +312,29 @@ def cells_provider(runtime: Runtime, actor: str, *, provider: str, district: str
 
 
 def read_layer(
-    text: str,
+    content: bytes,
     crs: str | None,
     fields: dict[str, Any] | None = None,
     *,
+    encoding: str | None = None,
     repair: bool = False,
-    previous: Layer | None = None,
-    district: str | None = None,
+    beside: District | None = None,
+    elsewhere: bool = False,
 ) -> tuple[Layer | None, Report]:
-    """A layer from GeoJSON text and what was found in it; raises ``Unprocessable`` for an unknown system or field.
+    """A layer from a file and what was found in it; raises ``Unprocessable`` for an unknown system or field.
 
-    `previous` and `district` are the layer in force and the code of the district that it is meant for.
+    `beside` is the district that it is meant for: it is compared with the layer in force there.
     """
     try:
         declared = Crs(crs) if crs else None
-        mapped = msgspec.convert(fields, Fields) if fields else None
+        mapped = msgspec.convert(fields, Fields) if fields else Fields()
     except (ValueError, msgspec.ValidationError) as error:
         raise Unprocessable(f"cells: {error}") from error
-    content = text.encode(errors="surrogatepass")
-    reading = read_geojson(content, declared, mapped, repair=repair, previous=previous, district=district)
+    options: dict[str, Any] = {"encoding": encoding, "repair": repair, "tell": TELL.get()}
+    if beside is None:
+        reading = read_file(content, declared, mapped, **options)
+    else:
+        reading = read_for(beside, content, declared, mapped, elsewhere=elsewhere, **options)
     return reading.layer, reading.report
 
 
@@ -341,49 +347,69 @@ def told_of(layer: Layer | None, report: Report) -> dict[str, Any]:
     }
 
 
-def _read_layer_for(
-    open_: District, geojson: str, crs: str | None, *, elsewhere: bool, **options: Any
-) -> tuple[Layer | None, Report]:
-    # Of an edition that lies in a wrong place nothing can be learned about the one that puts it right.
-    previous = None if elsewhere else open_.read_blocking(lambda reader: layer_in_force(reader, open_.code))
-    return read_layer(geojson, crs, previous=previous, district=open_.code, **options)
-
-
 def cells_check(
     runtime: Runtime,
     _: str,
     *,
-    geojson: str,
+    content: str,
     crs: str | None = None,
     fields: dict[str, Any] | None = None,
+    encoding: str | None = None,
     repair: bool = False,
     elsewhere: bool = False,
     district: str | None = None,
 ) -> dict[str, Any]:
-    """What is wrong with a layer meant for a district, beside the one in force there; keeps nothing."""
+    """What is wrong with a file, in base64, of cells meant for a district, beside the layer in force; keeps nothing."""
     open_ = the_district(runtime, district)
-    return told_of(*_read_layer_for(open_, geojson, crs, fields=fields, repair=repair, elsewhere=elsewhere))
+    options: dict[str, Any] = {"encoding": encoding, "repair": repair, "elsewhere": elsewhere}
+    layer, report = read_layer(bytes_of(content), crs, fields, beside=open_, **options)
+    return told_of(layer, report)
 
 
 def cells_import(
     runtime: Runtime,
     actor: str,
     *,
-    geojson: str,
+    content: str,
     crs: str | None = None,
     fields: dict[str, Any] | None = None,
+    encoding: str | None = None,
     repair: bool = False,
     elsewhere: bool = False,
     district: str | None = None,
 ) -> dict[str, Any]:
     """Keep a layer as a draft generation; returns its number and report. Raises ``CommandFailed`` with the faults."""
     open_ = the_district(runtime, district)
-    layer, report = _read_layer_for(open_, geojson, crs, fields=fields, repair=repair, elsewhere=elsewhere)
-    told = told_of(layer, report)
+    options: dict[str, Any] = {"encoding": encoding, "repair": repair, "elsewhere": elsewhere}
+    layer, report = read_layer(bytes_of(content), crs, fields, beside=open_, **options)
+    found = told_of(layer, report)
     if layer is None or not report.usable:
-        raise CommandFailed("The layer has errors; nothing was kept.", faults=told["faults"])
+        raise CommandFailed("The layer has errors; nothing was kept.", faults=found["faults"])
     work = add_generation(layer, msgspec.json.encode(report))
-    return {"generation": open_.writer.submit_blocking(work, actor=actor), **told}
+    return {"generation": open_.writer.submit_blocking(work, actor=actor), **found}
+
+
+def cells_export(
+    runtime: Runtime, _: str, *, generation: int, form: str = "geojson", district: str | None = None
+) -> str:
+    """A generation as a file, in base64."""
+    open_ = the_district(runtime, district)
+    if form not in set(Form):
+        raise BadRequest("The format is geojson, shapefile or kml.")
+    layer = open_.read_blocking(lambda reader: layer_of(reader, open_.code, generation)[1])
+    return base64.b64encode(written(layer, Form(form))).decode()
+
+
+def cells_scheme(
+    runtime: Runtime, actor: str, *, scheme: Any = None, district: str | None = None
+) -> dict[str, Any]:
+    """How a district's codes are made up, after setting it to a known scheme by name or to a table."""
+    open_ = the_district(runtime, district)
+    if scheme is not None:
+        values = {CODE_SCHEME: msgspec.to_builtins(scheme_named(scheme))}
+        open_.writer.submit_blocking(put_settings(values), actor=actor)
+    found = open_.read_blocking(lambda reader: scheme_in(open_.config_of(reader).settings))
+    return {"scheme": msgspec.to_builtins(found)}
 
 
 def cells_activate(runtime: Runtime, actor: str, *, generation: int, district: str | None = None) -> int:
@@ -623,11 +649,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
         calendar_import,
         cells_activate,
         cells_check,
+        cells_export,
         cells_import,
         cells_list,
         cells_provider,
         cells_preview,
         cells_thresholds,
+        cells_scheme,
         erasures_ask,
         erasures_decide,
         erasures_list,

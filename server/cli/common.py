@@ -15,6 +15,7 @@ from sync.errors import SyncError
 P = ParamSpec("P")
 R = TypeVar("R")
 UNSAFE = 2
+_SIZES = {"area_m2": "m²", "width_m": "m"}
 
 
 def settings_for(purpose: str = "serve", **overrides: Any) -> Settings:
@@ -63,9 +64,11 @@ def echo_fault(fault: Any) -> None:
         text = fault.get("sentence_zh") or fault.get("zh") or ""
         english = fault.get("sentence_en") or fault.get("en") or ""
         place = fault.get("where") or " ".join(fault.get("cells", []))
-        click.echo(
-            f"{fault.get('severity', 'error')}: {fault.get('code', '')} {place}: {text} / {english}", err=True
+        sizes = "".join(
+            f" {fault[name]:g} {unit}" for name, unit in _SIZES.items() if fault.get(name) is not None
         )
+        severity, code = fault.get("severity", "error"), fault.get("code", "")
+        click.echo(f"{severity}: {code} {place}{sizes}: {text} / {english}", err=True)
     else:
         click.echo(f"error: {fault}", err=True)
 

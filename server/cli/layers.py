@@ -1,5 +1,7 @@
 """Units, and layers of grid cells."""
 
+import base64
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,18 +10,22 @@ import click
 
 from server.cli.common import (
     FILE,
+    TARGET,
     P,
     R,
     call_district,
     data_option,
     district_option,
-    echo_fault,
     main,
     reported,
     text_of,
 )
+from server.cli.faults import reading_bar, report_writer, show_faults
 from server.cli.reassign import follow
 from sync.errors import SyncError
+
+# By what a target is called, what is written; the values of `geo.layer.Form`, which is imported only when it is needed.
+_ENDINGS = {"geojson": {".geojson", ".json"}, "shapefile": {".zip"}, "kml": {".kml"}}
 
 
 @main.group()
@@ -44,18 +50,22 @@ def cells() -> None:
 
 
 def _reads_layer(command: Callable[P, R]) -> Callable[P, R]:
-    command = click.option("--repair", is_flag=True, help="Mend broken rings, and say what was done.")(
-        command
-    )
-    command = click.option(
-        "--fields", type=FILE, help="JSON: which property means code, name, kind, parents."
-    )(command)
-    command = click.option(
-        "--elsewhere",
-        is_flag=True,
-        help="The edition in force lies in a wrong place: do not compare with it.",
-    )(command)
-    return click.option("--crs", help="wgs84, cgcs2000, gcj02 or bd09, where the file does not say.")(command)
+    for option in reversed(
+        (
+            click.option("--crs", help="wgs84, cgcs2000, gcj02 or bd09, where the file does not say."),
+            click.option("--fields", type=FILE, help="JSON: which property means code, name, kind, parents."),
+            click.option("--encoding", help="gb18030 (GBK), utf-8 …, where a shapefile has no .cpg."),
+            click.option("--repair", is_flag=True, help="Mend what can safely be, and say what was done."),
+            click.option("--report", type=TARGET, help="Write the faults to a file: .geojson or .csv."),
+            click.option(
+                "--elsewhere",
+                is_flag=True,
+                help="The edition in force lies in a wrong place: do not compare with it.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def _fields(file: Path | None) -> dict[str, Any] | None:
@@ -82,40 +92,40 @@ def cells_check(
     file: Path,
     crs: str | None,
     fields: Path | None,
+    encoding: str | None,
     repair: bool,
+    report: Path | None,
     elsewhere: bool,
     district: str | None,
     data: str | None,
 ) -> None:
-    """Say what is wrong with a GeoJSON file of cells; changes nothing."""
-    found: dict[str, Any]
-    if district is not None:
-        found = call_district(
-            "cells_check",
-            data,
-            geojson=text_of(file),
-            crs=crs,
-            fields=_fields(fields),
-            repair=repair,
-            elsewhere=elsewhere,
-            district=district,
-        )
-    else:
-        found = _checked(text_of(file), crs, _fields(fields), repair=repair)
-    for fault in found["faults"]:
-        echo_fault(fault)
-    errors = sum(fault["severity"] == "error" for fault in found["faults"])
-    warnings = len(found["faults"]) - errors
-    if errors:
-        raise click.ClickException(f"{errors} errors, {warnings} warnings.")
-    click.echo(f"{found['cells']} cells in {found['areas']} areas, {warnings} warnings.")
-
-
-def _checked(text: str, crs: str | None, fields: dict[str, Any] | None, *, repair: bool) -> dict[str, Any]:
-    """The check of a file by itself, where there need be no district."""
+    """Say what is wrong with a file of cells (GeoJSON, shapefile in a zip, KML, KMZ); changes nothing."""
     from server.commands import read_layer, told_of
 
-    return told_of(*read_layer(text, crs, fields, repair=repair))
+    write_report = report_writer(report)
+    content, mapped = file.read_bytes(), _fields(fields)
+    found: dict[str, Any]
+    with reading_bar(len(content)):
+        if district is not None:
+            found = call_district(
+                "cells_check",
+                data,
+                content=base64.b64encode(content).decode(),
+                crs=crs,
+                fields=mapped,
+                encoding=encoding,
+                repair=repair,
+                elsewhere=elsewhere,
+                district=district,
+            )
+        else:  # by itself, where there need be no district
+            found = told_of(*read_layer(content, crs, mapped, encoding=encoding, repair=repair))
+    show_faults(found["faults"])
+    write_report(found["faults"])
+    counts = Counter(fault["severity"] for fault in found["faults"])
+    if counts["error"]:
+        raise click.ClickException(f"{counts['error']} errors, {counts['warning']} warnings.")
+    click.echo(f"{found['cells']} cells in {found['areas']} areas, {counts['warning']} warnings.")
 
 
 @cells.command(name="import")
@@ -129,30 +139,81 @@ def cells_import(
     file: Path,
     crs: str | None,
     fields: Path | None,
+    encoding: str | None,
     repair: bool,
+    report: Path | None,
     elsewhere: bool,
     activate: bool,
     district: str | None,
     data: str | None,
 ) -> None:
     """Keep a layer as a draft generation."""
-    done = call_district(
-        "cells_import",
-        data,
-        geojson=text_of(file),
-        crs=crs,
-        fields=_fields(fields),
-        repair=repair,
-        elsewhere=elsewhere,
-        district=district,
-    )
-    for fault in done["faults"]:
-        echo_fault(fault)
+    write_report = report_writer(report)
+    content = file.read_bytes()
+    try:
+        with reading_bar(len(content)):
+            done = call_district(
+                "cells_import",
+                data,
+                content=base64.b64encode(content).decode(),
+                crs=crs,
+                fields=_fields(fields),
+                encoding=encoding,
+                repair=repair,
+                elsewhere=elsewhere,
+                district=district,
+            )
+    except SyncError as error:
+        if "faults" in error.extra:
+            show_faults(error.extra["faults"])
+            write_report(error.extra["faults"])
+        raise click.ClickException(error.detail or error.code) from error
+    show_faults(done["faults"])
+    write_report(done["faults"])
     click.echo(f"Generation {done['generation']}: {done['cells']} cells in {done['areas']} areas.")
     if activate:
         call_district("cells_activate", data, generation=done["generation"], district=district)
         click.echo("It is in force.")
         follow(data, district)
+
+
+@cells.command(name="export")
+@click.argument("generation", type=click.IntRange(0, 2**31 - 1))
+@click.argument("target", type=TARGET)
+@click.option(
+    "--format", "form", type=click.Choice(list(_ENDINGS)), help="Where the name of the target does not tell."
+)
+@district_option
+@data_option
+@reported
+def cells_export(
+    generation: int, target: Path, form: str | None, district: str | None, data: str | None
+) -> None:
+    """Write a generation to a file in WGS-84: GeoJSON, a shapefile in a zip (.zip), or KML."""
+    form = form or next((name for name, ends in _ENDINGS.items() if target.suffix.lower() in ends), None)
+    if form is None:
+        raise click.ClickException("The name of the target must end in .geojson, .zip or .kml.")
+    found = call_district("cells_export", data, generation=generation, form=form, district=district)
+    target.write_bytes(base64.b64decode(found))
+    click.echo(f"{target}: generation {generation} as {form}.")
+
+
+@cells.command(name="scheme")
+@click.argument("scheme", required=False)
+@district_option
+@data_option
+@reported
+def cells_scheme(scheme: str | None, district: str | None, data: str | None) -> None:
+    """Show how the district's codes are made up, or set it: grid15, cjt349, or a JSON file with a table."""
+    given: Any = scheme
+    if scheme is not None and scheme.endswith(".json"):
+        given = _fields(Path(scheme))
+    found = call_district("cells_scheme", data, scheme=given, district=district)["scheme"]
+    if found is None:
+        click.echo("None is set: a code goes by whichever known scheme it fits.")
+        return
+    parts = ", ".join(f"{part['name']} {part['digits']}" for part in found["parts"])
+    click.echo(f"{found['name']}: {found['total']} digits: {parts}.")
 
 
 @cells.command(name="activate")

@@ -1,20 +1,21 @@
-"""Cells as GeoJSON, and the generations of the layer: import, look ahead, activate."""
+"""Cells as GeoJSON, and the generations of the layer: import, report, export, look ahead, activate."""
 
 import asyncio
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import MediaType
 from litestar.params import Parameter
 
-from geo.layer import Fields, read_geojson
+from geo.layer import Fields, Form, report_csv, report_geojson
 from geo.points import Crs
 from server.auth.callers import Caller
 from server.auth.guards import callers_of, runtime_of
 from server.console import layers
 from server.console.asking import access, actor_of, district_of, look
 from server.console.preview import Preview
+from server.layer_files import ENDINGS, MEDIA_TYPES, form_said, read_for, reported, written
 from server.reassigning import go_on
 from server.strict_json import BodyTooLarge
 from sync.errors import BadRequest, Unprocessable
@@ -35,8 +36,11 @@ _OPTIONS = {
     "name",
     "repair",
     "elsewhere",
+    "encoding",
 }
 Name = Annotated[str | None, Parameter(max_length=100)]
+FormWanted = Annotated[Form, Parameter(query="format")]
+TableWanted = Annotated[Literal["geojson", "csv"], Parameter(query="format")]
 
 
 class LayerRefused(Unprocessable):
@@ -80,6 +84,35 @@ async def get_generation(request: HttpRequest, caller: Caller, number: int) -> d
     return await district_of(request, caller).read(question)
 
 
+@get("/api/v1/cells/generations/{number:int}/report", opt={"access": "user"})
+async def get_report(
+    request: HttpRequest, caller: Caller, number: int, form: TableWanted = "geojson"
+) -> Response[bytes]:
+    """What was found when a generation was imported: `format` is geojson, each fault at its place, or csv."""
+    district = district_of(request, caller)
+    about, layer = await district.read(lambda reader: layers.layer_of(reader, district.code, number))
+    report = await asyncio.to_thread(reported, about, layer)
+    if form == "csv":
+        body = await asyncio.to_thread(report_csv, report)
+        headers = {"Content-Disposition": f'attachment; filename="cells-{number}-report.csv"'}
+        return Response(body, media_type="text/csv; charset=utf-8", headers=headers)
+    body = await asyncio.to_thread(report_geojson, report)
+    return Response(body, media_type="application/geo+json")
+
+
+@get("/api/v1/cells/generations/{number:int}/export", opt={"access": "user"})
+async def export_generation(
+    request: HttpRequest, caller: Caller, number: int, form: FormWanted = Form.GEOJSON
+) -> Response[bytes]:
+    """A generation as a file in WGS-84, to be opened anywhere and read again: `format` is geojson, shapefile or kml."""
+    district = district_of(request, caller)
+    _, layer = await district.read(lambda reader: layers.layer_of(reader, district.code, number))
+    body = await asyncio.to_thread(written, layer, form)
+    name = f"cells-{district.code}-{number}.{ENDINGS[form]}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+
+
 @post(
     "/api/v1/cells/generations",
     opt=access("admin"),
@@ -98,11 +131,14 @@ async def add_layer(
     name: Name = None,
     repair: bool = False,
     elsewhere: bool = False,
+    encoding: Name = None,
 ) -> Response[bytes]:
-    """A GeoJSON file becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
+    """A file of cells becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
 
-    `crs` is wgs84, cgcs2000, gcj02 or bd09, where the file does not say; `parent_fields` are names with commas, from
-    the nearest area to the district; `elsewhere` says that the edition in force lies in a wrong place.
+    The file is GeoJSON, a shapefile in a zip, KML or KMZ: as the content type says, else as the bytes are. `crs` is
+    wgs84, cgcs2000, gcj02 or bd09, where the file does not say; `encoding` is of the texts of a shapefile without .cpg;
+    `parent_fields` are names with commas, from the nearest area to the district; `elsewhere` says that the edition in
+    force lies in a wrong place.
     """
     if not set(request.query_params) <= _OPTIONS:
         raise BadRequest(
@@ -120,19 +156,16 @@ async def add_layer(
         parent_names=_names(parent_name_fields),
     )
     declared = _crs(crs)
-    former = (
-        None
-        if elsewhere
-        else await district.read(lambda reader: layers.layer_in_force(reader, district.code))
-    )
     reading = await asyncio.to_thread(
-        read_geojson,
+        read_for,
+        district,
         content,
         declared,
         fields,
+        form=form_said(request.headers.get("content-type", "")),
+        encoding=encoding or None,
         repair=repair,
-        previous=former,
-        district=district.code,
+        elsewhere=elsewhere,
         name=name or "",
     )
     if reading.layer is None:
@@ -193,4 +226,13 @@ async def activate(request: HttpRequest, caller: Caller, number: int) -> dict[st
     return {"number": number, "activated_seq": seq, "moved": moved, "finished": finished}
 
 
-HANDLERS = [get_cells, list_generations, get_generation, add_layer, preview_generation, activate]
+HANDLERS = [
+    get_cells,
+    list_generations,
+    get_generation,
+    get_report,
+    export_generation,
+    add_layer,
+    preview_generation,
+    activate,
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def set_up(server: ServerProcess) -> None:
         ground = {"type": "Polygon", "coordinates": [ring]}
         features.append({"type": "Feature", "properties": {"code": code}, "geometry": ground})
     layer = json.dumps({"type": "FeatureCollection", "features": features})
-    server.command("cells_import", geojson=layer, crs="wgs84")
+    server.command("cells_import", content=base64.b64encode(layer.encode()).decode(), crs="wgs84")
     server.command("cells_activate", generation=1)
     for username, cell in (("li", CELLS[0]), ("zhao", CELLS[0]), ("sun", CELLS[1])):
         roles = [{"role": "grid_worker", "cell": cell}]

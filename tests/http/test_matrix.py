@@ -98,6 +98,8 @@ RULES = (
     Rule("GET", "/api/v1/cells"),
     Rule("GET", "/api/v1/cells/generations"),
     Rule("GET", "/api/v1/cells/generations/{number:int}"),
+    Rule("GET", "/api/v1/cells/generations/{number:int}/report"),
+    Rule("GET", "/api/v1/cells/generations/{number:int}/export"),
     Rule("POST", "/api/v1/demo/advance", body={"working_days": 0}),
     # by role
     Rule("GET", "/api/v1/cases", EVERYBODY - NO_CASES),
