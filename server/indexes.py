@@ -15,6 +15,7 @@ from typing import Final
 from geo.assignment import LayerIndex
 from geo.layer import from_geojson
 from server import tile_file
+from server.memory import give_back
 
 _KEPT_MAX: Final = 8  # in memory, of all districts
 _FILES_MAX: Final = 16
@@ -59,6 +60,7 @@ class Indexes:
             tiles = index.equip()
             tile_file.save(tiles, self._path(digest), digest)
             self._tidy()
+            give_back()
         except OSError as error:  # the index has its tiles; only the next start does without the file
             _log.warning("the tiles of a layer could not be kept", extra={"fields": {"why": error.strerror}})
 

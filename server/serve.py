@@ -1,7 +1,6 @@
 """Runs the server process, and ends it well: streams first, then requests, then the writer, then the files."""
 
 import errno
-import gc
 import logging
 import signal
 import socket
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from server.app import create_app
 from server.logs import configure_logs
+from server.memory import settle_memory, share_one_heap
 from server.runtime import Runtime
 from server.settings import Settings
 
@@ -96,23 +96,13 @@ def _nothing_left_to_do(_: int, __: object) -> None:
     pass
 
 
-def settle_memory() -> None:
-    """Take what the program consists of out of the collector's rounds, and have it make fewer of them.
-
-    A request makes thousands of small values that reference counting frees; looking through all of the program's own
-    for cycles after every few of them costs a tenth of a push.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
 def run_server(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` gets the address once requests are answered.
 
     Raises ``CannotListen``, ``DatabaseBusy``, ``NotInitialised`` or ``KeyFileError`` before anything is served, and
     ``DiskFailed`` at the end.
     """
+    share_one_heap()
     configure_logs(settings.log_level)
     doors = open_doors(settings)
 
