@@ -6,10 +6,9 @@ stands twice in one object is an error and not a choice between the two: somebod
 
 from __future__ import annotations
 
-import contextlib
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -18,15 +17,9 @@ from geo.archive import Archive, is_archive, open_archive
 from geo.cells import Area
 from geo.faults import Fault, FaultCode, error
 from geo.points import Crs
-from geo.refusals import SystemRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeAlias
-
-    from geo.systems import System
-
-    Declared: TypeAlias = Crs | System
 
 # What a `crs` member may name, and what we call it. Files before RFC 7946 carry one.
 NAMED_CRS = {
@@ -62,17 +55,17 @@ class Form(StrEnum):
     KML = "kml"  # or a KMZ
 
 
-class Document(NamedTuple):
+class Document(msgspec.Struct, frozen=True):
     """The features of a file as they came, the coordinate system they are in, and the areas above, if it lists them."""
 
     features: list[Any]
-    system: Declared
+    crs: Crs
     areas: tuple[Area, ...] = ()
 
 
 def open_document(
     content: bytes,
-    declared: Crs | str | None,
+    declared: Crs | None,
     faults: list[Fault],
     *,
     form: Form | None = None,
@@ -109,7 +102,7 @@ def open_document(
 
 
 def _shapefile(
-    archive: Archive | None, declared: Crs | str | None, faults: list[Fault], encoding: str | None
+    archive: Archive | None, declared: Crs | None, faults: list[Fault], encoding: str | None
 ) -> Document | None:
     if archive is None:
         faults.append(error(FaultCode.ARCHIVE_BROKEN))
@@ -117,16 +110,18 @@ def _shapefile(
     found = shapefile.read(archive, faults, encoding)
     if found is None:
         return None
-    if found.projection is None:
-        return _document(found.features, set(), declared, faults)
-    name = shapefile.name_of(found.projection)
-    return _document(found.features, {name if name in NAMED_CRS else found.projection}, declared, faults)
+    system = None if found.projection is None else shapefile.system_of(found.projection)
+    if system is not None and system.projected:
+        faults.append(error(FaultCode.CRS_PROJECTED, crs=system.name[:_SHOWN]))
+        return None
+    names = set() if system is None else {system.name}
+    return _document(found.features, names, declared, faults)
 
 
 def _document(
     features: list[Any],
     named: set[str],
-    declared: Crs | str | None,
+    declared: Crs | None,
     faults: list[Fault],
     areas: tuple[Area, ...] = (),
 ) -> Document | None:
@@ -184,46 +179,19 @@ def _names(document: dict[str, Any]) -> set[str]:
     return {_name_of(member) for member in _crs_members(document)}
 
 
-def _crs_of(named: set[str], declared: Crs | str | None, faults: list[Fault]) -> Declared | None:
-    """What was declared, else what the file names; a fault where the two differ or what is meant is not known."""
-    known = {name: NAMED_CRS[name] for name in named if name in NAMED_CRS}
-    if declared is not None:
-        system = _system_of(declared, faults)
-        word = system if isinstance(system, Crs) else None
-        # WGS-84 and CGCS2000 are the same numbers; a shifted system under an unshifted name is not, nor is a plane.
-        # What the file calls otherwise is no degrees of ours.
-        odd = named - known.keys() if word in {Crs.WGS84, Crs.CGCS2000} else named if word else known.keys()
-        if odd and system is not None:
-            told = {"crs": shapefile.name_of(min(odd))[:_SHOWN], "declared": str(declared)[:_SHOWN]}
-            faults.append(error(FaultCode.CRS_CONFLICT, (), **told))
-        return system
-    if not named:
+def _crs_of(named: set[str], declared: Crs | None, faults: list[Fault]) -> Crs | None:
+    """What was declared, else what the file names; a fault where the two differ or the name is not known."""
+    unknown = sorted(name for name in named if name not in NAMED_CRS)
+    if unknown:
+        faults.append(error(FaultCode.CRS_UNKNOWN, crs=unknown[0][:_SHOWN]))
+        return declared
+    # WGS-84 and CGCS2000 are the same numbers; a shifted system under an unshifted name is not
+    if named and declared in {Crs.GCJ02, Crs.BD09}:
+        faults.append(error(FaultCode.CRS_CONFLICT, crs=min(named), declared=str(declared)))
+    if declared is None and not named:
         faults.append(error(FaultCode.CRS_MISSING))
         return None
-    if len(named) > len(known) + (not known):
-        faults.append(error(FaultCode.CRS_UNKNOWN, crs=shapefile.name_of(min(named - known.keys()))[:_SHOWN]))
-        return None
-    return known[min(known)] if known else _system_of(min(named), faults)
-
-
-def _system_of(declared: Crs | str, faults: list[Fault]) -> Declared | None:
-    """One of the four words, or a system in which a layer can be read; a text in braces is a city's own table."""
-    with contextlib.suppress(ValueError):
-        return Crs(declared.strip().lower())
-    from geo.systems import read_system  # PROJ weighs 20 MB, and few layers need it
-
-    try:
-        table = (
-            json.loads(declared, object_pairs_hook=_unique) if declared.lstrip().startswith("{") else declared
-        )
-        system = read_system(table)
-    except SystemRefused as refused:
-        faults.append(error(FaultCode.CRS_REFUSED, zh=refused.sentence_zh, en=refused.sentence_en))
-        return None
-    except (ValueError, RecursionError) as problem:
-        faults.append(error(FaultCode.JSON_MALFORMED, detail=str(problem)[:_SHOWN]))
-        return None
-    return system.word or system
+    return declared or NAMED_CRS[min(named)]
 
 
 def _crs_members(document: dict[str, Any]) -> Iterator[object]:

@@ -20,8 +20,6 @@ from geo.points import Crs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geo.document import Declared
-
 SHOWN = 64  # as much of a value as a sentence repeats
 
 
@@ -141,16 +139,11 @@ def mend(features: list[Feature], faults: list[Fault]) -> None:
             feature.ground = after
 
 
-def to_wgs84(features: list[Feature], declared: Declared) -> None:
-    """Move the grounds from the system that was declared; the one place where a system becomes degrees.
+def to_wgs84(features: list[Feature], declared: Crs) -> None:
+    """Move the grounds from the system that was declared; the one place where a system becomes degrees."""
 
-    Raises `SystemRefused` where the system has no place for a coordinate.
-    """
-
-    def earth(places: NDArray[np.float64]) -> NDArray[np.float64]:
-        if isinstance(declared, Crs):
-            return np.column_stack(convert(places[:, 0], places[:, 1], declared, Crs.WGS84))
-        return np.column_stack(declared.to_wgs84(places[:, 0], places[:, 1]))
+    def earth(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(convert(lonlat[:, 0], lonlat[:, 1], declared, Crs.WGS84))
 
     ground = np.array([feature.ground for feature in features], dtype=object)
     if declared not in {Crs.WGS84, Crs.CGCS2000}:

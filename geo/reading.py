@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import shapely
@@ -30,10 +30,11 @@ from geo.features import (
     to_wgs84,
 )
 from geo.parents import Areas, outline_faults, parted, with_parents
-from geo.points import Crs
-from geo.refusals import SystemRefused
 from geo.reports import placed
 from geo.whereabouts import lies_right
+
+if TYPE_CHECKING:
+    from geo.points import Crs
 
 
 class Step(StrEnum):
@@ -62,7 +63,7 @@ def quiet(_: Step) -> None:
 
 def read_file(
     content: bytes,
-    crs_declared: Crs | str | None,
+    crs_declared: Crs | None,
     fields: Fields | None = None,
     *,
     form: Form | None = None,
@@ -77,8 +78,7 @@ def read_file(
 ) -> Reading:
     """Read a district's file. With `repair`, what can safely be mended is, and told of as warnings.
 
-    `crs_declared` is one of the four words or whatever `geo.systems` knows: a code, a text, a city's table as JSON.
-    Without it the file must name its coordinate system itself; without `form` its bytes tell what it is;
+    Without `crs_declared` the file must name its coordinate system itself; without `form` its bytes tell what it is;
     `encoding` is of its texts, where the file does not say. `previous` is the layer it replaces: it tells whether this
     one lies where the district is, in the system that was declared. `district` is the code that the district's own
     codes begin with. `area_names` gives names by area code.
@@ -96,11 +96,7 @@ def read_file(
     give_grounds(features, document.features, faults)
     features = [feature for feature in features if feature.ground is not None]
     if features:
-        try:
-            to_wgs84(features, document.system)
-        except SystemRefused as refused:
-            faults.append(error(FaultCode.CRS_REFUSED, zh=refused.sentence_zh, en=refused.sentence_en))
-            return Reading(None, report_of(faults))
+        to_wgs84(features, document.crs)
         grounds, labels = [feature.ground for feature in features], [feature.label for feature in features]
         if not lies_right(grounds, labels, previous, faults):
             return Reading(None, placed(report_of(faults), _outlines(features)))
@@ -122,14 +118,13 @@ def read_file(
     faults += outline_faults(layer, outlines)
     faults += checks.check(layer).faults
     if previous is not None and all(fault.code is not FaultCode.LAYER_ELSEWHERE for fault in faults):
-        word = document.system if isinstance(document.system, Crs) else Crs.WGS84  # as which it is kept
-        faults += checks.crs_faults(layer, word, previous)
+        faults += checks.crs_faults(layer, document.crs, previous)
     report = placed(report_of(faults), _outlines([*features, *outlines]))
     return Reading(layer if report.usable else None, report)
 
 
 def read_geojson(
-    content: bytes, crs_declared: Crs | str | None, fields: Fields | None = None, **options: Any
+    content: bytes, crs_declared: Crs | None, fields: Fields | None = None, **options: Any
 ) -> Reading:
     """`read_file` for GeoJSON."""
     return read_file(content, crs_declared, fields, form=Form.GEOJSON, **options)

@@ -24,6 +24,7 @@ from geo.layer import (
     quiet,
     read_file,
 )
+from geo.points import Crs
 from server.console.layers import layer_in_force
 from server.districts import District
 from sync.errors import BadRequest, Unprocessable
@@ -51,7 +52,7 @@ def form_said(content_type: str) -> Form | None:
 
 
 def read_for(
-    open_: District, content: bytes, declared: str | None, fields: Fields, **options: Any
+    open_: District, content: bytes, declared: Crs | None, fields: Fields, **options: Any
 ) -> Reading:
     """Read a file beside the layer in force and by the district's scheme of codes; blocking.
 

@@ -1,8 +1,6 @@
 """Units, and layers of grid cells."""
 
 import base64
-import json
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -51,24 +49,10 @@ def cells() -> None:
     """Layers of grid cells."""
 
 
-def _declared(_: click.Context, __: click.Parameter, said: str | None) -> str | None:
-    """A word, a code or a text as it is; a file's table as JSON."""
-    if said is None or not said.endswith(".toml"):
-        return said
-    try:
-        return json.dumps(tomllib.loads(Path(said).read_text("utf-8")))
-    except (OSError, ValueError) as error:  # what is no UTF-8 and what is no TOML are both values
-        raise click.BadParameter(f"{said}: {error}") from error
-
-
 def _reads_layer(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(
         (
-            click.option(
-                "--crs",
-                callback=_declared,
-                help="wgs84, cgcs2000, gcj02, bd09, EPSG:4547 … or the TOML table of a city's own system.",
-            ),
+            click.option("--crs", help="wgs84, cgcs2000, gcj02 or bd09, where the file does not say."),
             click.option("--fields", type=FILE, help="JSON: which property means code, name, kind, parents."),
             click.option("--encoding", help="gb18030 (GBK), utf-8 …, where a shapefile has no .cpg."),
             click.option("--repair", is_flag=True, help="Mend what can safely be, and say what was done."),

@@ -9,6 +9,7 @@ from litestar.enums import MediaType
 from litestar.params import Parameter
 
 from geo.layer import Fields, Form, report_csv, report_geojson
+from geo.points import Crs
 from server.auth.callers import Caller
 from server.auth.guards import callers_of, runtime_of
 from server.console import layers
@@ -38,7 +39,6 @@ _OPTIONS = {
     "encoding",
 }
 Name = Annotated[str | None, Parameter(max_length=100)]
-System = Annotated[str | None, Parameter(max_length=4096)]
 FormWanted = Annotated[Form, Parameter(query="format")]
 TableWanted = Annotated[Literal["geojson", "csv"], Parameter(query="format")]
 
@@ -122,7 +122,7 @@ async def export_generation(
 async def add_layer(
     request: HttpRequest,
     caller: Caller,
-    crs: System = None,
+    crs: Name = None,
     code_field: Name = None,
     name_field: Name = None,
     kind_field: Name = None,
@@ -136,9 +136,9 @@ async def add_layer(
     """A file of cells becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
 
     The file is GeoJSON, a shapefile in a zip, KML or KMZ: as the content type says, else as the bytes are. `crs` is
-    wgs84, cgcs2000, gcj02, bd09, a code such as EPSG:4547, a text of PROJ, or the table of a city's own system in JSON,
-    where the file does not say; `encoding` is of the texts of a shapefile without .cpg; `parent_fields` are names with
-    commas, from the nearest area to the district; `elsewhere` says that the edition in force lies in a wrong place.
+    wgs84, cgcs2000, gcj02 or bd09, where the file does not say; `encoding` is of the texts of a shapefile without .cpg;
+    `parent_fields` are names with commas, from the nearest area to the district; `elsewhere` says that the edition in
+    force lies in a wrong place.
     """
     if not set(request.query_params) <= _OPTIONS:
         raise BadRequest(
@@ -155,11 +155,12 @@ async def add_layer(
         parents=_names(parent_fields),
         parent_names=_names(parent_name_fields),
     )
+    declared = _crs(crs)
     reading = await asyncio.to_thread(
         read_for,
         district,
         content,
-        crs or None,
+        declared,
         fields,
         form=form_said(request.headers.get("content-type", "")),
         encoding=encoding or None,
@@ -179,6 +180,18 @@ async def add_layer(
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _crs(text: str | None) -> Crs | None:
+    if not text:
+        return None
+    try:
+        return Crs(text.lower())
+    except ValueError:
+        raise LayerRefused(
+            "坐标系应为 wgs84、cgcs2000、gcj02 或 bd09。",
+            report={"faults": [{"code": "crs_unknown", "severity": "error", "cells": []}]},
+        ) from None
 
 
 @get("/api/v1/cells/generations/{number:int}/preview", opt=access("admin", "centre_director"))

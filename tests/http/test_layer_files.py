@@ -94,7 +94,7 @@ def test_gbk_names_are_found_out_told_and_kept_right(town: Town) -> None:
         (zipped(parts_of(features()) | {".shp": b"x" * 200}), "shapefile_broken"),
         (zipped(parts_of(features()) | {".dbf": parts_of(features()[:1])[".dbf"]}), "shapefile_counts"),
         (zipped(parts_of(features(), shape_type=1)), "geometry_not_polygon"),
-        (a_shapefile(prj=METRES_PRJ), "crs_refused"),
+        (a_shapefile(prj=METRES_PRJ), "crs_projected"),
         (kml_of(""), "no_cells"),
         (b"<gpx/>", "not_kml"),
         (b"<kml>", "xml_malformed"),

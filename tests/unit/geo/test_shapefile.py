@@ -21,7 +21,6 @@ from geo.points import Crs
 from geo.shapefile import RINGS_MAX
 from tests.unit.geo.conftest import chessboard, feature, square
 from tests.unit.geo.layer_files import CGCS_PRJ, METRES_PRJ, WGS84_PRJ, board_shapefile, parts_of, zipped
-from tests.unit.geo.test_layer import in_metres
 
 
 def read(content: bytes, crs: Crs | None = Crs.WGS84, **options: Any) -> Reading:
@@ -282,27 +281,17 @@ def test_a_shape_of_more_rings_than_anybody_compares_is_refused() -> None:
     assert FaultCode.COORDINATES_MALFORMED in codes(reading)
 
 
-@pytest.mark.parametrize("declared", [Crs.WGS84, Crs.GCJ02])
-def test_a_projected_system_is_no_degrees_whatever_was_declared(declared: Crs) -> None:
+@pytest.mark.parametrize("declared", [None, Crs.WGS84, Crs.GCJ02])
+def test_a_projected_system_is_refused_by_its_name(declared: Crs | None) -> None:
     fault = only_error(read(board_shapefile(prj=METRES_PRJ), declared))
-    assert fault.code is FaultCode.CRS_CONFLICT
+    assert fault.code is FaultCode.CRS_PROJECTED
     assert "CGCS2000_3_Degree_GK_CM_114E" in fault.sentence_zh
-
-
-def test_a_shapefile_in_metres_is_read_by_what_its_prj_says() -> None:
-    cells, text = in_metres(4547)
-    reading = read(zipped(parts_of(cells) | {".prj": text.encode()}), None)
-    assert reading.layer is not None, reading.report
-    assert reading.layer.bbox == pytest.approx((112.4, 34.66, 112.4033, 34.6627), abs=1e-8)
-    half = only_error(read(board_shapefile(prj=METRES_PRJ), None))
-    assert half.code is FaultCode.CRS_REFUSED
 
 
 def test_another_datum_is_refused_by_its_name_and_no_prj_needs_a_declaration() -> None:
     old = only_error(read(board_shapefile(prj='GEOGCS["GCS_Beijing_1954",DATUM["D_Beijing_1954"]]')))
-    assert (old.code, "GCS_Beijing_1954" in old.sentence_en) == (FaultCode.CRS_CONFLICT, True)
-    assert only_error(read(board_shapefile(prj="scribble"))).code is FaultCode.CRS_CONFLICT
-    assert only_error(read(board_shapefile(prj="scribble"), None)).code is FaultCode.CRS_REFUSED
+    assert (old.code, "GCS_Beijing_1954" in old.sentence_en) == (FaultCode.CRS_UNKNOWN, True)
+    assert only_error(read(board_shapefile(prj="scribble"))).code is FaultCode.CRS_UNKNOWN
     assert only_error(read(board_shapefile(), None)).code is FaultCode.CRS_MISSING
 
 
