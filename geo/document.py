@@ -15,8 +15,10 @@ import msgspec
 from geo import charsets, kml, shapefile
 from geo.archive import Archive, is_archive, open_archive
 from geo.cells import Area
-from geo.faults import Fault, FaultCode, error
+from geo.faults import Fault, FaultCode, error, refused
 from geo.points import Crs
+from geo.refusals import SystemRefused
+from geo.systems import System, read_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,13 +61,13 @@ class Document(msgspec.Struct, frozen=True):
     """The features of a file as they came, the coordinate system they are in, and the areas above, if it lists them."""
 
     features: list[Any]
-    crs: Crs
+    crs: System
     areas: tuple[Area, ...] = ()
 
 
 def open_document(
     content: bytes,
-    declared: Crs | None,
+    declared: System | None,
     faults: list[Fault],
     *,
     form: Form | None = None,
@@ -102,7 +104,7 @@ def open_document(
 
 
 def _shapefile(
-    archive: Archive | None, declared: Crs | None, faults: list[Fault], encoding: str | None
+    archive: Archive | None, declared: System | None, faults: list[Fault], encoding: str | None
 ) -> Document | None:
     if archive is None:
         faults.append(error(FaultCode.ARCHIVE_BROKEN))
@@ -110,18 +112,20 @@ def _shapefile(
     found = shapefile.read(archive, faults, encoding)
     if found is None:
         return None
-    system = None if found.projection is None else shapefile.system_of(found.projection)
-    if system is not None and system.projected:
-        faults.append(error(FaultCode.CRS_PROJECTED, crs=system.name[:_SHOWN]))
-        return None
-    names = set() if system is None else {system.name}
+    names = set() if found.projection is None else {_name_of_projection(found.projection)}
     return _document(found.features, names, declared, faults)
+
+
+def _name_of_projection(text: str) -> str:
+    """What a .prj says: the name of plain degrees, and all of it where it takes more to say."""
+    name = shapefile.name_of(text)
+    return name if name in NAMED_CRS else text
 
 
 def _document(
     features: list[Any],
     named: set[str],
-    declared: Crs | None,
+    declared: System | None,
     faults: list[Fault],
     areas: tuple[Area, ...] = (),
 ) -> Document | None:
@@ -179,19 +183,33 @@ def _names(document: dict[str, Any]) -> set[str]:
     return {_name_of(member) for member in _crs_members(document)}
 
 
-def _crs_of(named: set[str], declared: Crs | None, faults: list[Fault]) -> Crs | None:
+def _crs_of(named: set[str], declared: System | None, faults: list[Fault]) -> System | None:
     """What was declared, else what the file names; a fault where the two differ or the name is not known."""
-    unknown = sorted(name for name in named if name not in NAMED_CRS)
-    if unknown:
-        faults.append(error(FaultCode.CRS_UNKNOWN, crs=unknown[0][:_SHOWN]))
-        return declared
-    # WGS-84 and CGCS2000 are the same numbers; a shifted system under an unshifted name is not
-    if named and declared in {Crs.GCJ02, Crs.BD09}:
-        faults.append(error(FaultCode.CRS_CONFLICT, crs=min(named), declared=str(declared)))
+    found: dict[str, System] = {}
+    for name in sorted(named):
+        try:
+            found[name] = read_system(str(NAMED_CRS.get(name, name)))
+        except SystemRefused as problem:
+            faults.append(refused(problem))
+            return declared
+    for name, system in found.items():
+        if declared is not None and not _agree(system, declared):
+            faults.append(error(FaultCode.CRS_CONFLICT, crs=_short(name), declared=_short(declared.name)))
     if declared is None and not named:
         faults.append(error(FaultCode.CRS_MISSING))
         return None
-    return declared or NAMED_CRS[min(named)]
+    return declared or found[min(named)]
+
+
+def _agree(system: System, declared: System) -> bool:
+    """Whether a file may be read as declared though it names a system; of two planes the declared one is meant."""
+    # WGS-84 and CGCS2000 are the same numbers; a shifted system under an unshifted name is not
+    unshifted = {Crs.WGS84, Crs.CGCS2000}
+    return (system.word in unshifted and declared.word in unshifted) or (system.word is declared.word is None)
+
+
+def _short(name: str) -> str:
+    return (shapefile.name_of(name) or name)[:_SHOWN]
 
 
 def _crs_members(document: dict[str, Any]) -> Iterator[object]:

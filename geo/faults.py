@@ -7,9 +7,21 @@ from typing import Any
 
 import msgspec
 
+from geo.refusals import SystemCode, SystemRefused
 from geo.sentences import SENTENCES, FaultCode
 
-__all__ = ["Fault", "FaultCode", "Repair", "Report", "Severity", "error", "notice", "report_of", "warning"]
+__all__ = [
+    "Fault",
+    "FaultCode",
+    "Repair",
+    "Report",
+    "Severity",
+    "error",
+    "notice",
+    "refused",
+    "report_of",
+    "warning",
+]
 
 _NAMED_MAX = 8  # as many cells as a sentence names
 
@@ -78,6 +90,12 @@ class Report(msgspec.Struct, frozen=True):
     def usable(self) -> bool:
         """Whether nothing blocks the layer."""
         return not self.errors
+
+
+def refused(problem: SystemRefused) -> Fault:
+    """The fault of a coordinate system that cannot be used; a name that nobody knows has the code it always had."""
+    code = FaultCode.CRS_UNKNOWN if problem.code is SystemCode.UNKNOWN else FaultCode(problem.code)
+    return Fault(code, Severity.ERROR, (), problem.sentence_zh, problem.sentence_en)
 
 
 _ORDER = {code: place for place, code in enumerate(FaultCode)}

@@ -13,12 +13,13 @@ import shapely
 from geo import checks
 from geo.cells import is_code
 from geo.codes import Scheme, scheme_of
-from geo.coordinates import convert
 from geo.faults import Fault, FaultCode, error, warning
 from geo.points import Crs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from geo.systems import System
 
 SHOWN = 64  # as much of a value as a sentence repeats
 
@@ -139,14 +140,17 @@ def mend(features: list[Feature], faults: list[Fault]) -> None:
             feature.ground = after
 
 
-def to_wgs84(features: list[Feature], declared: Crs) -> None:
-    """Move the grounds from the system that was declared; the one place where a system becomes degrees."""
+def to_wgs84(features: list[Feature], declared: System) -> None:
+    """Move the grounds from the system that was declared; the one place where a system becomes degrees.
 
-    def earth(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(convert(lonlat[:, 0], lonlat[:, 1], declared, Crs.WGS84))
+    Raises `SystemRefused` for coordinates that the system has no place for.
+    """
+
+    def earth(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(declared.to_wgs84(xy[:, 0], xy[:, 1]))
 
     ground = np.array([feature.ground for feature in features], dtype=object)
-    if declared not in {Crs.WGS84, Crs.CGCS2000}:
+    if declared.word not in {Crs.WGS84, Crs.CGCS2000}:
         # all at once: vertices that neighbours share are the same numbers, and stay so
         ground = shapely.transform(ground, earth)
     # shells anticlockwise, whatever the file's format has: so a layer is the same from each of them

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import shapely
@@ -17,7 +17,7 @@ from geo import checks
 from geo.cells import Cell, Kind, Layer, is_name
 from geo.coverage import mended_layer
 from geo.document import Form, open_document
-from geo.faults import Fault, FaultCode, Report, error, report_of, warning
+from geo.faults import Fault, FaultCode, Report, error, refused, report_of, warning
 from geo.features import (
     SHOWN,
     Feature,
@@ -30,11 +30,12 @@ from geo.features import (
     to_wgs84,
 )
 from geo.parents import Areas, outline_faults, parted, with_parents
+from geo.points import Crs
+from geo.refusals import SystemRefused
+from geo.regions import Provider
 from geo.reports import placed
+from geo.systems import read_system
 from geo.whereabouts import lies_right
-
-if TYPE_CHECKING:
-    from geo.points import Crs
 
 
 class Step(StrEnum):
@@ -63,9 +64,10 @@ def quiet(_: Step) -> None:
 
 def read_file(
     content: bytes,
-    crs_declared: Crs | None,
+    crs_declared: str | Mapping[str, Any] | None,
     fields: Fields | None = None,
     *,
+    provider: Provider = Provider.MAINLAND_HK_MO,
     form: Form | None = None,
     encoding: str | None = None,
     area_names: Mapping[str, str] | None = None,
@@ -78,7 +80,8 @@ def read_file(
 ) -> Reading:
     """Read a district's file. With `repair`, what can safely be mended is, and told of as warnings.
 
-    Without `crs_declared` the file must name its coordinate system itself; without `form` its bytes tell what it is;
+    `crs_declared` is one of the four words, a published system or a table, as `geo.systems` reads them, of a map of
+    `provider`. Without it the file must name its coordinate system itself; without `form` its bytes tell what it is;
     `encoding` is of its texts, where the file does not say. `previous` is the layer it replaces: it tells whether this
     one lies where the district is, in the system that was declared. `district` is the code that the district's own
     codes begin with. `area_names` gives names by area code.
@@ -86,7 +89,11 @@ def read_file(
     fields = fields or Fields()
     faults: list[Fault] = []
     tell(Step.OPEN)
-    document = open_document(content, crs_declared, faults, form=form, encoding=encoding)
+    try:
+        declared = None if crs_declared is None else read_system(crs_declared, provider)
+    except SystemRefused as problem:
+        return Reading(None, report_of([refused(problem)]))
+    document = open_document(content, declared, faults, form=form, encoding=encoding)
     if document is None:
         return Reading(None, report_of(faults))
 
@@ -96,7 +103,10 @@ def read_file(
     give_grounds(features, document.features, faults)
     features = [feature for feature in features if feature.ground is not None]
     if features:
-        to_wgs84(features, document.crs)
+        try:
+            to_wgs84(features, document.crs)
+        except SystemRefused as problem:
+            return Reading(None, report_of([*faults, refused(problem)]))
         grounds, labels = [feature.ground for feature in features], [feature.label for feature in features]
         if not lies_right(grounds, labels, previous, faults):
             return Reading(None, placed(report_of(faults), _outlines(features)))
@@ -118,13 +128,13 @@ def read_file(
     faults += outline_faults(layer, outlines)
     faults += checks.check(layer).faults
     if previous is not None and all(fault.code is not FaultCode.LAYER_ELSEWHERE for fault in faults):
-        faults += checks.crs_faults(layer, document.crs, previous)
+        faults += checks.crs_faults(layer, document.crs.word or Crs.WGS84, previous)
     report = placed(report_of(faults), _outlines([*features, *outlines]))
     return Reading(layer if report.usable else None, report)
 
 
 def read_geojson(
-    content: bytes, crs_declared: Crs | None, fields: Fields | None = None, **options: Any
+    content: bytes, crs_declared: str | Mapping[str, Any] | None, fields: Fields | None = None, **options: Any
 ) -> Reading:
     """`read_file` for GeoJSON."""
     return read_file(content, crs_declared, fields, form=Form.GEOJSON, **options)

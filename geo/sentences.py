@@ -36,7 +36,12 @@ class FaultCode(StrEnum):
     CRS_MISSING = "crs_missing"
     CRS_UNKNOWN = "crs_unknown"
     CRS_CONFLICT = "crs_conflict"
-    CRS_PROJECTED = "crs_projected"
+    # of the system, as `geo.refusals` has them with their sentences
+    SYSTEM_NOT_ALLOWED = "system_not_allowed"
+    SYSTEM_NOT_FLAT = "system_not_flat"
+    SYSTEM_TABLE_INVALID = "system_table_invalid"
+    SYSTEM_DATUM_UNKNOWN = "system_datum_unknown"
+    SYSTEM_OUT_OF_REACH = "system_out_of_reach"
     # codes and parents
     CODE_MISSING = "code_missing"
     CODE_NOT_ALLOWED = "code_not_allowed"
@@ -296,10 +301,6 @@ SENTENCES: dict[FaultCode, tuple[str, str]] = {
         "The XML is nested too deeply, or one placemark holds too much.",
     ),
     FaultCode.NOT_KML: ("文件不是 KML。", "The file is not KML."),
-    FaultCode.CRS_PROJECTED: (
-        "文件的坐标是投影坐标“{crs}”,单位是米。请先转换成经纬度。",
-        "The file is in the projected system “{crs}”, in metres. Convert it to degrees first.",
-    ),
     FaultCode.CODE_NOT_OF_PARENT: (
         "{cells} 的编码不以上级 {parent} 的编码开头。",
         "The code of {cells_en} does not begin with that of its parent, {parent}.",

@@ -68,13 +68,6 @@ class Found(msgspec.Struct, frozen=True):
     projection: str | None
 
 
-class System(msgspec.Struct, frozen=True):
-    """A coordinate system by the name that a .prj gives it."""
-
-    name: str
-    projected: bool
-
-
 def read(archive: Archive, faults: list[Fault], encoding: str | None) -> Found | None:
     """The one shapefile of an archive; None with a fault for each thing that cannot be read."""
     names = archive.ending(".shp")
@@ -114,12 +107,10 @@ def read(archive: Archive, faults: list[Fault], encoding: str | None) -> Found |
     return Found(features, said[".prj"])
 
 
-def system_of(projection: str) -> System:
-    """What a .prj calls its system, and whether that is one of metres."""
+def name_of(projection: str) -> str:
+    """What a .prj calls its system; empty where it is no such text."""
     match = _WKT.match(projection)
-    if match is None:
-        return System(projection, projected=False)
-    return System(match[2], projected=not match[1].upper().startswith(("GEOG", "GEOD")))
+    return "" if match is None else match[2]
 
 
 def _is_whole(shp: bytes, dbf: bytes, faults: list[Fault]) -> bool:

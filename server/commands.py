@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from geo.layer import Fields, Form, Layer, Report, read_file
-from geo.points import Crs
 from geo.regions import Provider
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
@@ -313,7 +312,7 @@ def cells_provider(runtime: Runtime, actor: str, *, provider: str, district: str
 
 def read_layer(
     content: bytes,
-    crs: str | None,
+    crs: str | dict[str, Any] | None,
     fields: dict[str, Any] | None = None,
     *,
     encoding: str | None = None,
@@ -321,20 +320,19 @@ def read_layer(
     beside: District | None = None,
     elsewhere: bool = False,
 ) -> tuple[Layer | None, Report]:
-    """A layer from a file and what was found in it; raises ``Unprocessable`` for an unknown system or field.
+    """A layer from a file and what was found in it; raises ``Unprocessable`` for an unknown field.
 
     `beside` is the district that it is meant for: it is compared with the layer in force there.
     """
     try:
-        declared = Crs(crs) if crs else None
         mapped = msgspec.convert(fields, Fields) if fields else Fields()
-    except (ValueError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise Unprocessable(f"cells: {error}") from error
     options: dict[str, Any] = {"encoding": encoding, "repair": repair, "tell": TELL.get()}
     if beside is None:
-        reading = read_file(content, declared, mapped, **options)
+        reading = read_file(content, crs or None, mapped, **options)
     else:
-        reading = read_for(beside, content, declared, mapped, elsewhere=elsewhere, **options)
+        reading = read_for(beside, content, crs or None, mapped, elsewhere=elsewhere, **options)
     return reading.layer, reading.report
 
 
@@ -352,7 +350,7 @@ def cells_check(
     _: str,
     *,
     content: str,
-    crs: str | None = None,
+    crs: str | dict[str, Any] | None = None,
     fields: dict[str, Any] | None = None,
     encoding: str | None = None,
     repair: bool = False,
@@ -371,7 +369,7 @@ def cells_import(
     actor: str,
     *,
     content: str,
-    crs: str | None = None,
+    crs: str | dict[str, Any] | None = None,
     fields: dict[str, Any] | None = None,
     encoding: str | None = None,
     repair: bool = False,

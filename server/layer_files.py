@@ -24,7 +24,7 @@ from geo.layer import (
     quiet,
     read_file,
 )
-from geo.points import Crs
+from geo.regions import Provider
 from server.console.layers import layer_in_force
 from server.districts import District
 from sync.errors import BadRequest, Unprocessable
@@ -52,7 +52,7 @@ def form_said(content_type: str) -> Form | None:
 
 
 def read_for(
-    open_: District, content: bytes, declared: Crs | None, fields: Fields, **options: Any
+    open_: District, content: bytes, declared: str | Mapping[str, Any] | None, fields: Fields, **options: Any
 ) -> Reading:
     """Read a file beside the layer in force and by the district's scheme of codes; blocking.
 
@@ -61,14 +61,16 @@ def read_for(
     """
     elsewhere = options.pop("elsewhere", False)
 
-    def question(reader: Reader) -> tuple[Layer | None, Scheme | None]:
+    def question(reader: Reader) -> tuple[Layer | None, Scheme | None, Provider]:
         former = None if elsewhere else layer_in_force(reader, open_.code)
-        return former, scheme_in(open_.config_of(reader).settings)
+        config = open_.config_of(reader)
+        return former, scheme_in(config.settings), config.provider
 
-    previous, scheme = open_.read_blocking(question)
+    previous, scheme, provider = open_.read_blocking(question)
     if fields.scheme is None:
         fields = structs.replace(fields, scheme=scheme)
-    return read_file(content, declared, fields, previous=previous, district=open_.code, **options)
+    options |= {"previous": previous, "provider": provider, "district": open_.code}
+    return read_file(content, declared, fields, **options)
 
 
 def scheme_in(settings: Mapping[str, Any]) -> Scheme | None:

@@ -1,6 +1,7 @@
 """Units, and layers of grid cells."""
 
 import base64
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,10 @@ def cells() -> None:
 def _reads_layer(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(
         (
-            click.option("--crs", help="wgs84, cgcs2000, gcj02 or bd09, where the file does not say."),
+            click.option(
+                "--crs",
+                help="wgs84, cgcs2000, gcj02, bd09, EPSG:4547, or a .toml or .json with a city's table.",
+            ),
             click.option("--fields", type=FILE, help="JSON: which property means code, name, kind, parents."),
             click.option("--encoding", help="gb18030 (GBK), utf-8 …, where a shapefile has no .cpg."),
             click.option("--repair", is_flag=True, help="Mend what can safely be, and say what was done."),
@@ -82,6 +86,18 @@ def _fields(file: Path | None) -> dict[str, Any] | None:
     return found
 
 
+def _system(crs: str | None) -> str | dict[str, Any] | None:
+    """What was declared: a word or a code as it stands, the table in a file that is named."""
+    if crs is None or not crs.lower().endswith((".json", ".toml")):
+        return crs
+    if crs.lower().endswith(".json"):
+        return _fields(Path(crs))
+    try:
+        return tomllib.loads(text_of(Path(crs)))
+    except tomllib.TOMLDecodeError as error:
+        raise click.ClickException(f"{crs}: {error}") from error
+
+
 @cells.command(name="check")
 @click.argument("file", type=FILE)
 @_reads_layer
@@ -103,7 +119,7 @@ def cells_check(
     from server.commands import read_layer, told_of
 
     write_report = report_writer(report)
-    content, mapped = file.read_bytes(), _fields(fields)
+    content, mapped, declared = file.read_bytes(), _fields(fields), _system(crs)
     found: dict[str, Any]
     with reading_bar(len(content)):
         if district is not None:
@@ -111,7 +127,7 @@ def cells_check(
                 "cells_check",
                 data,
                 content=base64.b64encode(content).decode(),
-                crs=crs,
+                crs=declared,
                 fields=mapped,
                 encoding=encoding,
                 repair=repair,
@@ -119,7 +135,7 @@ def cells_check(
                 district=district,
             )
         else:  # by itself, where there need be no district
-            found = told_of(*read_layer(content, crs, mapped, encoding=encoding, repair=repair))
+            found = told_of(*read_layer(content, declared, mapped, encoding=encoding, repair=repair))
     show_faults(found["faults"])
     write_report(found["faults"])
     counts = Counter(fault["severity"] for fault in found["faults"])
@@ -156,7 +172,7 @@ def cells_import(
                 "cells_import",
                 data,
                 content=base64.b64encode(content).decode(),
-                crs=crs,
+                crs=_system(crs),
                 fields=_fields(fields),
                 encoding=encoding,
                 repair=repair,

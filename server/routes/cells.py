@@ -9,7 +9,6 @@ from litestar.enums import MediaType
 from litestar.params import Parameter
 
 from geo.layer import Fields, Form, report_csv, report_geojson
-from geo.points import Crs
 from server.auth.callers import Caller
 from server.auth.guards import callers_of, runtime_of
 from server.console import layers
@@ -136,9 +135,9 @@ async def add_layer(
     """A file of cells becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
 
     The file is GeoJSON, a shapefile in a zip, KML or KMZ: as the content type says, else as the bytes are. `crs` is
-    wgs84, cgcs2000, gcj02 or bd09, where the file does not say; `encoding` is of the texts of a shapefile without .cpg;
-    `parent_fields` are names with commas, from the nearest area to the district; `elsewhere` says that the edition in
-    force lies in a wrong place.
+    wgs84, cgcs2000, gcj02, bd09 or a code as EPSG:4547, where the file does not say; `encoding` is of the texts of a
+    shapefile without .cpg; `parent_fields` are names with commas, from the nearest area to the district; `elsewhere`
+    says that the edition in force lies in a wrong place.
     """
     if not set(request.query_params) <= _OPTIONS:
         raise BadRequest(
@@ -155,12 +154,11 @@ async def add_layer(
         parents=_names(parent_fields),
         parent_names=_names(parent_name_fields),
     )
-    declared = _crs(crs)
     reading = await asyncio.to_thread(
         read_for,
         district,
         content,
-        declared,
+        crs or None,
         fields,
         form=form_said(request.headers.get("content-type", "")),
         encoding=encoding or None,
@@ -180,18 +178,6 @@ async def add_layer(
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
-
-
-def _crs(text: str | None) -> Crs | None:
-    if not text:
-        return None
-    try:
-        return Crs(text.lower())
-    except ValueError:
-        raise LayerRefused(
-            "坐标系应为 wgs84、cgcs2000、gcj02 或 bd09。",
-            report={"faults": [{"code": "crs_unknown", "severity": "error", "cells": []}]},
-        ) from None
 
 
 @get("/api/v1/cells/generations/{number:int}/preview", opt=access("admin", "centre_director"))

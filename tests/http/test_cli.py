@@ -468,7 +468,7 @@ def test_the_coordinate_system_comes_from_the_file_where_the_file_says_it(line: 
     line.run("cells", "check", one_cell(tmp_path, crs=named))
     line.run("cells", "import", one_cell(tmp_path, crs=named))
     foreign = one_cell(tmp_path, crs="EPSG:3857")
-    assert "crs_unknown" in line.run("cells", "check", foreign, "--crs", "wgs84", code=1).output
+    assert "crs_conflict" in line.run("cells", "check", foreign, "--crs", "wgs84", code=1).output
     fields = tmp_path / "fields.json"
     for text in ('{"cod": "code"}', '{"code": "a", "code": "code"}', "[]", "{"):
         fields.write_text(text)

@@ -121,7 +121,7 @@ def test_a_file_that_is_no_layer_for_this_district_is_refused_with_the_reason(to
     for wrong, params, code in (
         (body.replace(b"112.4,", b"1" + b"0" * 400 + b","), {"crs": "wgs84"}, "coordinates_malformed"),
         (body.replace(b'"code":', b'"code": "1", "code":'), {"crs": "wgs84"}, "json_duplicate_key"),
-        (body.replace(b'{"type"', b'{"crs": "EPSG:3857", "type"', 1), {"crs": "wgs84"}, "crs_unknown"),
+        (body.replace(b'{"type"', b'{"crs": "EPSG:3857", "type"', 1), {"crs": "wgs84"}, "crs_conflict"),
         (body.replace(b"34.6", b"35.6"), {"crs": "wgs84"}, "layer_elsewhere"),
         (layer_geojson(name="甲\x00"), {"crs": "wgs84"}, "name_not_allowed"),
         (body, {"crs": "gcj02"}, "crs_suspected"),

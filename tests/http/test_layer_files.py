@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyproj
 import pytest
 
 from geo.layer import Form, exported, read_file, read_geojson
@@ -94,7 +95,8 @@ def test_gbk_names_are_found_out_told_and_kept_right(town: Town) -> None:
         (zipped(parts_of(features()) | {".shp": b"x" * 200}), "shapefile_broken"),
         (zipped(parts_of(features()) | {".dbf": parts_of(features()[:1])[".dbf"]}), "shapefile_counts"),
         (zipped(parts_of(features(), shape_type=1)), "geometry_not_polygon"),
-        (a_shapefile(prj=METRES_PRJ), "crs_projected"),
+        (a_shapefile(prj=METRES_PRJ), "crs_unknown"),
+        (a_shapefile(prj=pyproj.CRS.from_epsg(4547).to_wkt("WKT1_ESRI")), "crs_conflict"),
         (kml_of(""), "no_cells"),
         (b"<gpx/>", "not_kml"),
         (b"<kml>", "xml_malformed"),

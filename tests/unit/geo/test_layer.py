@@ -157,13 +157,18 @@ def test_without_a_declared_coordinate_system_nothing_is_guessed() -> None:
 @pytest.mark.parametrize(
     ("named", "declared", "code"),
     [
-        ("urn:ogc:def:crs:EPSG::4547", Crs.CGCS2000, FaultCode.CRS_UNKNOWN),  # a projected system of zone 114
+        (
+            "urn:ogc:def:crs:EPSG::4547",
+            Crs.CGCS2000,
+            FaultCode.CRS_CONFLICT,
+        ),  # a projected system of zone 114
+        ("EPSG:99999", Crs.CGCS2000, FaultCode.CRS_UNKNOWN),
         ("urn:ogc:def:crs:OGC:1.3:CRS84", Crs.GCJ02, FaultCode.CRS_CONFLICT),
         ("EPSG:4490", Crs.CGCS2000, None),
         ("EPSG:4490", Crs.WGS84, None),  # the same numbers
         ("EPSG:4490", None, None),
         ("urn:ogc:def:crs:EPSG::4326", None, None),
-        ("EPSG:3857", None, FaultCode.CRS_UNKNOWN),
+        ("urn:x:klingon", None, FaultCode.CRS_UNKNOWN),
     ],
 )
 def test_a_coordinate_system_named_in_the_file_must_agree(
@@ -194,7 +199,7 @@ def test_a_coordinate_system_told_in_a_way_nobody_here_knows_is_not_passed_over(
 def test_a_coordinate_system_may_stand_at_the_geometry() -> None:
     cells: list[dict[str, Any]] = chessboard()
     cells[3]["geometry"]["crs"] = {"type": "name", "properties": {"name": "EPSG:3857"}}
-    assert only(read(cells), FaultCode.CRS_UNKNOWN).severity is Severity.ERROR
+    assert only(read(cells), FaultCode.CRS_CONFLICT).severity is Severity.ERROR
     assert read_geojson(collection(chessboard(), crs=None), Crs.WGS84).report.faults == ()
 
 

@@ -7,6 +7,7 @@ import zipfile
 from typing import Any
 
 import numpy as np
+import pyproj
 import pytest
 import shapefile
 import shapely
@@ -281,18 +282,48 @@ def test_a_shape_of_more_rings_than_anybody_compares_is_refused() -> None:
     assert FaultCode.COORDINATES_MALFORMED in codes(reading)
 
 
-@pytest.mark.parametrize("declared", [None, Crs.WGS84, Crs.GCJ02])
-def test_a_projected_system_is_refused_by_its_name(declared: Crs | None) -> None:
-    fault = only_error(read(board_shapefile(prj=METRES_PRJ), declared))
-    assert fault.code is FaultCode.CRS_PROJECTED
-    assert "CGCS2000_3_Degree_GK_CM_114E" in fault.sentence_zh
+def in_metres() -> dict[str, bytes]:
+    """The chessboard in the plane of zone 114 of CGCS2000."""
+    there = pyproj.Transformer.from_crs("EPSG:4490", "EPSG:4547", always_xy=True)
+    cells: list[dict[str, Any]] = chessboard()
+    for cell in cells:
+        ring = [list(there.transform(x, y)) for x, y in cell["geometry"]["coordinates"][0]]
+        cell["geometry"]["coordinates"] = [ring]
+    return parts_of(cells) | {".cpg": b"UTF-8"}
 
 
-def test_another_datum_is_refused_by_its_name_and_no_prj_needs_a_declaration() -> None:
-    old = only_error(read(board_shapefile(prj='GEOGCS["GCS_Beijing_1954",DATUM["D_Beijing_1954"]]')))
-    assert (old.code, "GCS_Beijing_1954" in old.sentence_en) == (FaultCode.CRS_UNKNOWN, True)
+def test_a_plane_that_the_prj_describes_is_turned_into_degrees(board: Layer) -> None:
+    prj = pyproj.CRS.from_epsg(4547).to_wkt("WKT1_ESRI").encode()
+    for content, declared in (
+        (zipped(in_metres() | {".prj": prj}), None),
+        (zipped(in_metres()), "EPSG:4547"),
+        (zipped(in_metres()), {"base": "EPSG:4547", "name": "town"}),
+    ):
+        reading = read_file(content, declared)
+        assert reading.report.errors == ()
+        assert reading.layer is not None
+        assert reading.layer.bbox == pytest.approx(board.bbox, abs=1e-9)
+
+
+def test_a_plane_is_no_degrees_whatever_was_declared() -> None:
+    prj = pyproj.CRS.from_epsg(4547).to_wkt("WKT1_ESRI").encode()
+    for declared in (Crs.WGS84, Crs.GCJ02):
+        report = read(zipped(in_metres() | {".prj": prj}), declared).report
+        (fault,) = [fault for fault in report.errors if fault.code is FaultCode.CRS_CONFLICT]
+        assert "CGCS2000_3_Degree_GK_CM_114E" in fault.sentence_zh
+    assert only_error(read(zipped(in_metres()))).code is FaultCode.METRES_AS_DEGREES
+    assert (
+        only_error(read(board_shapefile(prj=METRES_PRJ), None)).code is FaultCode.CRS_UNKNOWN
+    )  # not all of it
+
+
+def test_a_datum_whose_way_is_not_known_is_refused_by_its_name_and_no_prj_needs_a_declaration() -> None:
+    prj = pyproj.CRS.from_epsg(4214).to_wkt("WKT1_ESRI")
+    old = only_error(read(board_shapefile(prj=prj), None))
+    assert (old.code, "1954" in old.sentence_en) == (FaultCode.SYSTEM_DATUM_UNKNOWN, True)
     assert only_error(read(board_shapefile(prj="scribble"))).code is FaultCode.CRS_UNKNOWN
     assert only_error(read(board_shapefile(), None)).code is FaultCode.CRS_MISSING
+    assert only_error(read_file(board_shapefile(), {"plane": 1})).code is FaultCode.SYSTEM_TABLE_INVALID
 
 
 # The archive
@@ -328,7 +359,7 @@ def test_a_directory_of_very_many_files_is_not_even_read(monkeypatch: pytest.Mon
     def never(*_: object) -> None:
         raise AssertionError("the directory was read")
 
-    monkeypatch.setattr(zipfile, "ZipFile", never)
+    monkeypatch.setattr("geo.archive.zipfile.ZipFile", never)
     for content in (
         most,
         most[:-2] + b"\x01\0x",
