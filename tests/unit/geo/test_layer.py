@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyproj
 import pytest
 import shapely
 
@@ -152,6 +153,49 @@ def test_without_a_declared_coordinate_system_nothing_is_guessed() -> None:
     reading = read_geojson(collection(chessboard()), None)
     assert reading.layer is None
     assert [fault.code for fault in reading.report.faults] == [FaultCode.CRS_MISSING]
+
+
+def in_metres(code: int) -> tuple[list[dict[str, Any]], str]:
+    """The chessboard as a city surveys it, in a plane of three degrees, and what ArcGIS calls that plane."""
+    plane = pyproj.CRS.from_epsg(code)
+    way = pyproj.Transformer.from_crs(plane.geodetic_crs, plane, always_xy=True)
+    cells = chessboard()
+    for cell in cells:
+        ring = cell["geometry"]["coordinates"][0]  # type: ignore[index]
+        cell["geometry"] = {"type": "Polygon", "coordinates": [[way.transform(*place) for place in ring]]}
+    return cells, plane.to_wkt("WKT1_ESRI")
+
+
+@pytest.mark.parametrize("said", ["EPSG:4547", "urn:ogc:def:crs:EPSG::4547", "the text of a .prj"])
+@pytest.mark.parametrize("by", ["the file", "a person"])
+def test_a_layer_in_metres_comes_to_lie_where_it_does_in_degrees(said: str, by: str) -> None:
+    cells, text = in_metres(4547)
+    system = text if "text" in said else said
+    if by == "a person":
+        reading = read_geojson(collection(cells), system)
+    else:
+        reading = read_geojson(collection(cells, crs={"type": "name", "properties": {"name": system}}), None)
+    degrees = read_geojson(collection(chessboard()), Crs.WGS84)
+    assert reading.layer is not None, reading.report
+    assert degrees.layer is not None
+    apart = shapely.hausdorff_distance(reading.layer.geometries, degrees.layer.geometries)
+    assert apart.max() < 1e-9
+    assert reading.report.faults == degrees.report.faults
+
+
+def test_a_citys_own_plane_is_told_by_its_table() -> None:
+    cells, _ = in_metres(4547)
+    for cell in cells:
+        ring = cell["geometry"]["coordinates"][0]
+        cell["geometry"] = {
+            "type": "Polygon",
+            "coordinates": [[(x - 300_000.0, y - 3_800_000.0) for x, y in ring]],
+        }
+    shift = {"axes": "east_north", "dx_m": 300_000, "dy_m": 3_800_000, "rotation_s": 0, "scale_ppm": 0}
+    table = {"base": "EPSG:4547", "name": "洛阳地方坐标系", "plane": shift}
+    reading = read_geojson(collection(cells), table)
+    assert reading.layer is not None, reading.report
+    assert reading.layer.bbox == pytest.approx((112.4, 34.66, 112.4033, 34.6627), abs=1e-8)
 
 
 @pytest.mark.parametrize(
