@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from geo.coordinates import Floats, Geometries
 
 ZOOM_MAX = 16
+NAMED_FROM = 13  # farther off a name has no room in its cell
 EXTENT = 4096  # units to the side of a tile
 LAYER_NAME = "cells"
 PIXELS = 256  # to the side of a tile on the screen
@@ -76,7 +77,7 @@ class VectorTiles:
         return ground, shapely.STRtree(ground)
 
     def _tile(self, zoom: int, x: int, y: int) -> bytes:
-        """One tile; empty where no cell lies. Each cell has `code`, `name`, `kind`, `parent`.
+        """One tile; empty where no cell lies. Each cell has `code`, and from `NAMED_FROM` on `name`, `kind`, `parent`.
 
         `exists` must be true of it.
         """
@@ -89,7 +90,9 @@ class VectorTiles:
         features: list[dict[str, Any]] = []
         for ordinal, piece in zip(touched.tolist(), pieces, strict=True):
             cell = self.layer.cells[ordinal]
-            about = {"code": cell.code, "name": cell.name, "kind": str(cell.kind), "parent": cell.parent}
+            about = {"code": cell.code}
+            if zoom >= NAMED_FROM:
+                about |= {"name": cell.name, "kind": str(cell.kind), "parent": cell.parent}
             features.append({"geometry": polygons_of(piece), "properties": about})
         options = {
             "extents": EXTENT,

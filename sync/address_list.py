@@ -14,6 +14,7 @@ from sync.store import Row, Tx
 KINDS: Final = ("address", "compound", "building")  # 门牌, 小区, 楼栋
 SOURCE_MAX: Final = 100
 PART_BITS: Final = 13
+EVERY: Final = ""  # the pair that every address has: how many there are
 DEGREE: Final = 1_000_000  # places are kept in whole millionths, 11 cm
 _PIECE: Final = 500
 
@@ -85,7 +86,7 @@ def _index(tx: Tx, pairs_of: dict[int, frozenset[str]]) -> None:
     """Enter new addresses under their pairs. Keys only rise, so what is there is never sorted again."""
     places: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for pk in sorted(pairs_of):
-        for pair in pairs_of[pk]:
+        for pair in (EVERY, *pairs_of[pk]):
             places[pair, pk >> PART_BITS].append(pk & ((1 << PART_BITS) - 1))
     former = _entered(tx, sorted({pair for pair, _ in places}), sorted({part for _, part in places}))
     for (pair, part), found in sorted(places.items()):

@@ -49,6 +49,8 @@ _ROADS: Final = ("路", "街", "巷", "桥", "线")
 # Where the name of an area ends, and that of a road or a compound may begin.
 _SEAMS: Final = ("省", "市", "区", "县", "旗", "镇", "乡", "街道", "社区", "办事处")
 
+_ABOVE: Final = ("省", "市")
+
 
 class Number(Struct, frozen=True):
     """A house number and what it counts: `12`, `号`; nothing where the text does not say."""
@@ -135,17 +137,24 @@ class Address(Struct, frozen=True, dict=True):
             mine.same(theirs) for mine, theirs in zip(self.numbers, other.numbers, strict=True)
         )
 
-    def same_name(self, other: "Address", areas: Sequence[str] = ()) -> bool:
-        """Whether both names are one: equal, or one of them with the names of what it lies in before it.
+    def means_name(self, listed: "Address", areas: Sequence[str] = ()) -> bool:
+        """Whether the name that was typed is one of the list: equal, or one of them says more about where it lies.
 
-        `areas` are names of the district's own areas, which either may leave out.
+        `areas` are names of the district's own areas, which either may leave out. A line of the list may have more
+        before it, up to the name of an area; what was typed only the province and the city before an area of our own,
+        since there may be a road of that name elsewhere too.
         """
-        mine, theirs = _without(self.name, areas), _without(other.name, areas)
-        shorter, longer = sorted((mine, theirs), key=len)
-        before = longer.removesuffix(shorter)
-        if not shorter or (before == longer and mine != theirs):
+        mine, theirs = _without(self.name, areas), _without(listed.name, areas)
+        if not mine or not theirs:
             return False
-        return not before or (before.endswith(_SEAMS) and not before.endswith("小区"))
+        if len(mine) <= len(theirs):
+            before = theirs[: len(theirs) - len(mine)]
+            return theirs.endswith(mine) and (
+                not before or (before.endswith(_SEAMS) and not before.endswith("小区"))
+            )
+        before = mine[: len(mine) - len(theirs)]
+        ours = any(self.name.startswith(before + area) for area in areas)
+        return mine.endswith(theirs) and ours and before.endswith(_ABOVE)
 
 
 def read(text: str) -> Address:

@@ -17,13 +17,12 @@ from geo.assignment import TOLERANCE_M, Method, assign_all
 from geo.coordinates import LocalPlane
 from geo.points import Crs, Fix, Source
 from sync import address_text
-from sync.address_list import DEGREE, PART_BITS
+from sync.address_list import DEGREE, EVERY, PART_BITS
 from sync.address_text import Address
 from sync.config import Config
 from sync.store import Reader, Row
 
 SCORE_LEAST: Final = 0.25  # one pair of many in common is chance
-SURE: Final = 0.6
 NEAR_M: Final = 200.0
 _ONE_PLACE_M: Final = 30.0  # two lines so near each other are one house, listed twice
 _OUT, _IN = 1000.0, 250.0  # weights of a pair, and of one behind the house number: staircase, floor, words
@@ -76,7 +75,7 @@ def weigh(reader: Reader, text: str) -> Wanted | None:
 
 
 def _weighed(reader: Reader, address: Address) -> tuple[Wanted, dict[str, int]]:
-    counts = dict.fromkeys(sorted(address.pairs), 0)
+    counts = dict.fromkeys([EVERY, *sorted(address.pairs)], 0)
     rows = []
     pairs = list(counts)
     for start in range(0, len(pairs), _PIECE):
@@ -84,8 +83,7 @@ def _weighed(reader: Reader, address: Address) -> tuple[Wanted, dict[str, int]]:
         rows += reader.find("address_pair", where, columns=["pair", "count"])
     for row in rows:
         counts[row["pair"]] += row["count"]
-    last = reader.find("address", order=["-pk"], limit=1, columns=["pk"])
-    everything = last[0]["pk"] if last else 1
+    everything = counts.pop(EVERY)
     # Whole numbers: their sum is the same in any order.
     weights = {
         pair: 1
@@ -190,8 +188,8 @@ def _most(shared: NDArray[np.float64]) -> list[int]:
 def address_lookup(reader: Reader, config: Config, text: str) -> tuple[float, float, str] | None:
     """Where a typed text is, as longitude, latitude and cell; None unless one place alone can be meant.
 
-    The name must be the same, up to the areas it lies in, and so must the house number down to the building; `opposite`
-    and `beside` are no address. Two lines of the list in different places are no answer.
+    Alike is not enough: the name must be the same, up to the areas it lies in, and so must the house number down to the
+    building; `opposite` and `beside` are no address. Two lines of the list in different places are no answer.
     """
     address = address_text.read(text)
     if not address.pairs or address.is_beside:
@@ -201,7 +199,7 @@ def address_lookup(reader: Reader, config: Config, text: str) -> tuple[float, fl
     rows = [
         row
         for row, other in _candidates(reader, wanted, counts)
-        if _is_it(address, other, row["kind"], areas) and _is_alike(wanted, other)
+        if _is_it(address, other, row["kind"], areas)
     ]
     meant = [_found(row, cell) for row, cell in zip(rows, _cells(config, rows), strict=True)]
     cells = {one.cell for one in meant}
@@ -211,14 +209,8 @@ def address_lookup(reader: Reader, config: Config, text: str) -> tuple[float, fl
     return None if cell is None else (meant[0].lon, meant[0].lat, cell)
 
 
-def _is_alike(wanted: Wanted, other: Address) -> bool:
-    """Whether most of one is in the other: either may say more about what it lies in."""
-    common = len(wanted.address.pairs & other.pairs) / len(other.pairs)
-    return max(wanted.score(other), common) >= SURE
-
-
 def _is_it(address: Address, other: Address, kind: str, areas: Sequence[str]) -> bool:
-    if not (address.same_house(other) and address.same_name(other, areas)):
+    if not (address.same_house(other) and address.means_name(other, areas)):
         return False
     if not address.numbers and (kind != "compound" or address.tail):
         return False  # of a road alone nobody knows where

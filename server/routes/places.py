@@ -117,9 +117,9 @@ async def get_tile(
         raise TileOutOfRange
     district = district_of(request, caller)
     drawn = await district.read(lambda reader: places.drawn_of(reader, district.code, generation))
-    headers = {"ETag": f'"{drawn.etag}"', "Cache-Control": _KEPT}
+    headers = {"ETag": f'W/"{drawn.etag}"', "Cache-Control": _KEPT}  # weak: it may be compressed on the way
     asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if headers["ETag"] in asked:
+    if f'"{drawn.etag}"' in asked:
         return Response(b"", status_code=304, headers=headers, media_type=TILE)
     body = await asyncio.to_thread(drawn.tiles.tile, z, x, y)
     return Response(body, headers=headers, media_type=TILE)

@@ -13,7 +13,7 @@ from geo.neighbours import neighbours
 from geo.vector_tiles import EXTENT, LAYER_NAME, ZOOM_MAX, VectorTiles, exists, half_a_pixel_m, tile_at
 
 OFFLINE_MAX = 200_000  # bytes of a worker's cells with their neighbours, before compression
-ZOOMS = range(11, ZOOM_MAX + 1)  # from the whole district to a house
+ZOOMS = range(12, ZOOM_MAX + 1)  # from a part of the district to a house
 
 
 def opened(tile: bytes) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_a_cell_lies_in_its_tile_where_it_lies_on_the_earth(manchester: Layer, t
         assert holding == [cell.code]
 
 
-@pytest.mark.parametrize("zoom", [11, 13, 15])
+@pytest.mark.parametrize("zoom", [12, 13, 15])
 def test_two_cells_have_one_border_within_a_tile_and_across_two(
     manchester: Layer, tiles: VectorTiles, zoom: int
 ) -> None:
@@ -108,18 +108,26 @@ def test_a_phone_keeps_twenty_cells_with_their_neighbours_in_little(
     manchester: Layer, tiles: VectorTiles
 ) -> None:
     beside = neighbours(manchester)
-    for start in range(0, len(manchester.cells), 300):
+    for start in range(0, len(manchester.cells), 150):
         mine = [manchester.cells[start].code]
         for code in mine:  # grows as it is walked
             mine += [near.code for near in beside[code] if near.code not in mine][: 20 - len(mine)]
         assert len(mine) == 20
         kept = {near.code for code in mine for near in beside[code]} | set(mine)
-        boxes = np.array([cell.bbox for cell in manchester.cells if cell.code in kept])
-        (west, south), (east, north) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-        size = 0
-        for zoom in ZOOMS:
-            left, top = tile_at(zoom, west, north)
-            right, bottom = tile_at(zoom, east, south)
-            places = [(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)]
-            size += sum(len(tiles.tile(zoom, x, y)) for x, y in places)
+        ground = shapely.union_all([cell.geometry for cell in manchester.cells if cell.code in kept])
+        size = sum(len(tiles.tile(*place)) for zoom in ZOOMS for place in touched(ground, zoom))
         assert size <= OFFLINE_MAX, f"{start}: {size} bytes"
+
+
+def touched(ground: Any, zoom: int) -> list[tuple[int, int, int]]:
+    """The tiles of a zoom that some ground in degrees touches."""
+    west, south, east, north = ground.bounds
+    (left, top), (right, bottom) = tile_at(zoom, west, north), tile_at(zoom, east, south)
+
+    def box(x: int, y: int) -> Any:
+        lon = [column / 2**zoom * 360 - 180 for column in (x, x + 1)]
+        lat = [np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * row / 2**zoom)))) for row in (y, y + 1)]
+        return shapely.box(lon[0], lat[1], lon[1], lat[0])
+
+    places = [(x, y) for x in range(left, right + 1) for y in range(top, bottom + 1)]
+    return [(zoom, x, y) for x, y in places if ground.intersects(box(x, y))]
