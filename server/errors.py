@@ -63,10 +63,14 @@ TEXTS: dict[str, CodeText] = {
         400, "地址中有不能出现的字符", "The address holds a character that no address of ours has."
     ),
     "addresses_refused": CodeText(
-        422, "地址文件无法读取，未导入任何内容", "The file is no list of addresses that can be read; nothing was kept."
+        422,
+        "地址文件无法读取，未导入任何内容",
+        "The file is no list of addresses that can be read; nothing was kept.",
     ),
     "place_unusable": CodeText(
-        400, "位置无法使用，请核对经纬度和坐标系", "The place cannot be used; `issues` say what is missing or wrong."
+        400,
+        "位置无法使用，请核对经纬度和坐标系",
+        "The place cannot be used; `issues` say what is missing or wrong.",
     ),
     "query_not_allowed": CodeText(
         400, "查询内容里有不能用的字符", "What was typed holds characters that no address has."
