@@ -11,8 +11,21 @@ from shapely.geometry import shape
 from geo.coordinates import convert_point
 from geo.points import Crs
 from geo.vector_tiles import tile_at
+from sync.cases.catalogue import ROLES
 from sync.homes_work import add_households
-from tests.http.town import CELLS, CODE, SOUTH, STEP_X, STEP_Y, WEST, Town, layer_geojson, middle_of, new_id
+from tests.http.town import (
+    CELLS,
+    CODE,
+    ELSEWHERE,
+    SOUTH,
+    STEP_X,
+    STEP_Y,
+    WEST,
+    Town,
+    layer_geojson,
+    middle_of,
+    new_id,
+)
 
 
 def line(text: str, cell: str, kind: str = "", east: float = 0.0) -> str:
@@ -45,12 +58,9 @@ def typed(town: Town, q: str, user: str = "clerk", **params: Any) -> list[dict[s
     return found
 
 
-@pytest.fixture
-def listed(town: Town) -> Town:
-    """The town with its list, and a home in the first worker's cell and one in the other's."""
-    answer = bring(town)
-    assert answer.json() == {"added": 6, "changed": 0, "unchanged": 0, "refused": 0, "lines": []}
-    homes = [
+def two_homes() -> list[dict[str, Any]]:
+    """One in the first worker's cell and one in the other's; whose home it is is no part of its address."""
+    return [
         {
             "id": new_id(),
             "cell": CELLS[0],
@@ -66,7 +76,21 @@ def listed(town: Town) -> Town:
             "room": "102",
         },
     ]
-    town.submit(add_households(homes))
+
+
+@pytest.fixture(scope="module")
+def homes(shared_town: Town) -> Town:
+    """A town with two homes and no list."""
+    shared_town.submit(add_households(two_homes()))
+    return shared_town
+
+
+@pytest.fixture
+def listed(town: Town) -> Town:
+    """The town with its list, and a home in the first worker's cell and one in the other's."""
+    answer = bring(town)
+    assert answer.json() == {"added": 6, "changed": 0, "unchanged": 0, "refused": 0, "lines": []}
+    town.submit(add_households(two_homes()))
     return town
 
 
@@ -193,6 +217,14 @@ def test_a_worker_finds_homes_of_his_own_cell_and_no_others(listed: Town) -> Non
     assert {one["cell"] for one in typed(listed, "丁香里", user="clerk")} == {CELLS[0], CELLS[3]}
     assert typed(listed, "王小梅", user="grid_worker") == []
     assert typed(listed, "幸福小区", user="grid_worker_2")  # the list is for everybody
+
+
+@pytest.mark.parametrize("user", sorted({*ROLES, *ELSEWHERE}))
+def test_homes_are_found_by_whom_a_phone_would_have_them(homes: Town, user: str) -> None:
+    pulled = homes.post(user, "/sync/v1/households/pull", {"checkpoint": None, "limit": 1000})
+    here = {doc["id"] for doc in pulled.json().get("documents", []) if not doc.get("_deleted")}
+    found = typed(homes, "丁香里", user=user)
+    assert {one["id"] for one in found} == here
 
 
 def test_what_cannot_be_looked_for_is_told_so(listed: Town) -> None:
