@@ -12,6 +12,7 @@ from msgspec import Struct
 from geo.cells import Bbox, is_name
 from geo.coordinates import convert_point
 from geo.points import Crs, PointCode, Source, faults_of
+from geo.regions import Provider
 from server.console.layers import layer_in_force
 from server.districts import District
 from sync import address_text
@@ -72,6 +73,15 @@ class FileRefused(Unprocessable):
     code: ClassVar[str] = "addresses_refused"
 
 
+class Given(Struct, frozen=True):
+    """What holds where a line says nothing, what the cells in force span, and whose GCJ-02 it is."""
+
+    crs: str | None = None
+    source: str = ""
+    near: Bbox | None = None
+    provider: Provider = Provider.MAINLAND_HK_MO
+
+
 class Refused(Struct, frozen=True):
     """A line that was not taken; the first line of the file is 1."""
 
@@ -103,12 +113,12 @@ def text_of(body: bytes, encoding: str | None) -> str:
     )
 
 
-def read_addresses(text: str, *, crs: str | None, source: str, near: Bbox | None) -> Reading:
-    """Every line of a CSV. `crs` and `source` hold where a line says nothing; `near` is what the cells span.
+def read_addresses(text: str, given: Given) -> Reading:
+    """Every line of a CSV.
 
     Raises ``FileRefused`` where the first line does not name the columns, or the file has too many.
     """
-    if not is_name(source):
+    if not is_name(given.source):
         raise FileRefused(SENTENCES["source_not_allowed"], line=0)
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     records: dict[tuple[str, str], AddressRecord] = {}
@@ -127,9 +137,7 @@ def read_addresses(text: str, *, crs: str | None, source: str, near: Bbox | None
                 raise FileRefused(f"一个文件最多 {LINES_MAX} 行,请分开导入。", line=line)
             if not any(cell.strip() for cell in cells):
                 continue
-            code = _take(
-                dict(zip(named, cells, strict=False)), len(cells) == len(named), crs, source, near, records
-            )
+            code = _take(dict(zip(named, cells, strict=False)), len(cells) == len(named), given, records)
             if code:
                 refused.append(Refused(line, code, SENTENCES[code]))
     except csv.Error as error:
@@ -141,26 +149,24 @@ def read_addresses(text: str, *, crs: str | None, source: str, near: Bbox | None
 def _take(
     row: Mapping[str, str],
     whole: bool,  # one of the things a line may lack
-    crs: str | None,
-    source: str,
-    near: Bbox | None,
+    given: Given,
     records: dict[tuple[str, str], AddressRecord],
 ) -> str:
     """Take one line in; else the code of what is wrong with it."""
     if not whole:
         return "line_malformed"
     text, kind = row["text"].strip(), _KIND_WORDS.get(row.get("kind", "").strip().lower())
-    told = row.get("source", "").strip() or source
+    told = row.get("source", "").strip() or given.source
     code = _text_fault(text)
     if code or kind is None or not is_name(told):
         return code or ("kind_unknown" if kind is None else "source_not_allowed")
     place = {"lon": _number(row["lon"]), "lat": _number(row["lat"])}
-    system = (row.get("crs", "").strip() or crs or "").lower()
+    system = (row.get("crs", "").strip() or given.crs or "").lower()
     faults = faults_of({**place, "crs": system, "source": Source.ADDRESS})
     if faults:
         return str(faults[0].code)
-    lon, lat = convert_point(float(place["lon"]), float(place["lat"]), Crs(system), Crs.WGS84)
-    if near is not None and not _is_near(lon, lat, near):
+    lon, lat = convert_point(float(place["lon"]), float(place["lat"]), Crs(system), Crs.WGS84, given.provider)
+    if given.near is not None and not _is_near(lon, lat, given.near):
         return "outside_district"
     record = AddressRecord(text, kind, round(lon * DEGREE), round(lat * DEGREE), told)
     former = records.setdefault((address_text.read(text).plain, kind), record)
@@ -205,8 +211,9 @@ def take_in(
     1,000. Raises ``FileRefused``.
     """
     layer = district.read_blocking(lambda reader: layer_in_force(reader, district.code))
+    provider = district.config().provider
     near = layer.bbox if layer is not None and layer.cells else None
-    reading = read_addresses(text_of(body, encoding), crs=crs, source=source or "", near=near)
+    reading = read_addresses(text_of(body, encoding), Given(crs, source or "", near, provider))
     sums = Taken()
     for start in range(0, len(reading.records), PIECE):
         work = add_addresses(reading.records[start : start + PIECE])

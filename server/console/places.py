@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from geo.assignment import Assignment, Method, assign
+from geo.assignment import Assignment, Method, assign_all
 from geo.cells import Layer
 from geo.coordinates import convert_point
 from geo.neighbours import Neighbours, neighbours
@@ -182,10 +182,10 @@ def fix_from(raw: Mapping[str, Any]) -> Fix:
 
 def what_is_at(reader: Reader, config: Config, fix: Fix) -> dict[str, Any]:
     """The cell of a place, the areas above it, how sure that is, and the addresses near it."""
-    lon, lat = convert_point(fix.lon, fix.lat, fix.crs, Crs.WGS84)
+    lon, lat = convert_point(fix.lon, fix.lat, fix.crs, Crs.WGS84, config.provider)
     index = config.index
     nowhere = Assignment(Method.OUTSIDE, needs_confirmation=True)
-    found = nowhere if index is None else assign(index, fix)
+    (found,) = [nowhere] if index is None else assign_all(index, [fix], provider=config.provider)
     row = None if found.cell is None else config.cell_by_code.get(found.cell)
     return {
         "lon": round(lon, 6),

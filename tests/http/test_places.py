@@ -10,8 +10,12 @@ from shapely.geometry import shape
 
 from geo.coordinates import convert_point
 from geo.points import Crs
+from geo.regions import Provider
 from geo.vector_tiles import tile_at
+from server.address_file import Given, read_addresses
+from sync.administration import put_settings
 from sync.cases.catalogue import ROLES
+from sync.config import MAP_PROVIDER
 from sync.homes_work import add_households
 from tests.http.town import (
     CELLS,
@@ -163,6 +167,19 @@ def test_coordinates_without_a_system_are_refused_and_others_are_converted(town:
     found = typed(town, "牡丹路1号")[0]
     assert found["cell"] == CELLS[2]
     assert abs(found["lon"] - place["lon"]) < 2e-6
+
+
+def test_shifted_coordinates_are_those_of_the_districts_provider(town: Town) -> None:
+    text = "text,lon,lat,crs\n弥敦道1号,114.17,22.31,gcj02"
+    with_, without = (
+        read_addresses(text, Given(provider=provider)).records[0]
+        for provider in (Provider.MAINLAND_HK_MO, Provider.MAINLAND)
+    )
+    assert abs(with_.lon - without.lon) > 1000  # millionths of a degree
+    assert (without.lon, without.lat) == (114_170_000, 22_310_000)
+    town.submit(put_settings({MAP_PROVIDER: "mainland"}))
+    far = town.get("clerk", "/api/v1/places", lon=114.17, lat=22.31, crs="gcj02").json()
+    assert (far["lon"], far["lat"]) == (114.17, 22.31)
 
 
 def test_what_is_no_list_is_refused_as_a_whole(town: Town) -> None:
