@@ -14,6 +14,7 @@ import msgspec
 
 from geo.layer import Fields, Form, Layer, Report, read_file
 from geo.regions import Provider
+from server.address_file import take_in
 from server.auth.passwords import Hasher, check_new_password
 from server.auth.records import record_act
 from server.auth.sessions import end_sessions_of, grants_of, revoke_device, set_password
@@ -308,6 +309,20 @@ def cells_provider(runtime: Runtime, actor: str, *, provider: str, district: str
         raise BadRequest(f"The provider is {' or '.join(Provider)}.")
     work = put_settings({MAP_PROVIDER: provider})
     the_district(runtime, district).writer.submit_blocking(work, actor=actor)
+
+
+def addresses_import(
+    runtime: Runtime,
+    actor: str,
+    *,
+    csv_text: str,
+    crs: str | None = None,
+    source: str | None = None,
+    district: str | None = None,
+) -> dict[str, Any]:
+    """Take a list of addresses in; what became of its lines. Raises ``FileRefused``."""
+    open_, body = the_district(runtime, district), csv_text.encode()
+    return take_in(open_, body, crs=crs, encoding="utf-8", source=source, actor=actor)
 
 
 def read_layer(
@@ -644,6 +659,7 @@ def verify_receipt(
 COMMANDS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
+        addresses_import,
         calendar_import,
         cells_activate,
         cells_check,

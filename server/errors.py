@@ -62,6 +62,25 @@ TEXTS: dict[str, CodeText] = {
     "address_refused": CodeText(
         400, "地址中有不能出现的字符", "The address holds a character that no address of ours has."
     ),
+    "addresses_refused": CodeText(
+        422,
+        "地址文件无法读取，未导入任何内容",
+        "The file is no list of addresses that can be read; nothing was kept.",
+    ),
+    "place_unusable": CodeText(
+        400,
+        "位置无法使用，请核对经纬度和坐标系",
+        "The place cannot be used; `issues` say what is missing or wrong.",
+    ),
+    "query_not_allowed": CodeText(
+        400, "查询内容里有不能用的字符", "What was typed holds characters that no address has."
+    ),
+    "query_too_short": CodeText(
+        400, "请至少输入相连的两个字", "What was typed has no two signs side by side to look for."
+    ),
+    "tile_out_of_range": CodeText(
+        404, "没有这块地图", "There is no such tile: zooms are 0 to 16, x and y below 2 to the power of it."
+    ),
     "host_refused": CodeText(400, "访问地址不正确", "The server does not answer to this host name."),
     "internal": CodeText(
         500, "系统内部错误，请稍后再试", "Something went wrong inside; it has been recorded."

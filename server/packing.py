@@ -28,7 +28,7 @@ _RATIO_MAX = 200  # unpacked to packed; ten to twenty is what documents have
 _RATIO_FROM = 1 << 20  # unpacked bytes below which the ratio says nothing
 _WINDOW_LOG = 23  # 8 MiB, the most that RFC 9659 lets a sender of zstd ask for
 _QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\Z")
-_PACKABLE = re.compile(r"(?:text/(?!event-stream)|application/(?:[\w.-]+\+)?json|image/svg)")
+_PACKABLE = re.compile(r"(?:text/(?!event-stream)|application/(?:(?:[\w.-]+\+)?json|vnd\.mapbox)|image/svg)")
 
 
 class EncodingRefused(SyncError):

@@ -446,6 +446,33 @@ class UnitCell(DistrictRow, table=True):
     v_to: int | None = _big(null=True)
 
 
+class Address(DistrictRow, table=True):
+    """One line of the district's own list of addresses; the cell follows from the place and the edition in force."""
+
+    __tablename__ = "address"
+    __table_args__ = (
+        UniqueConstraint("plain", "kind", name="address_plain"),
+        Index("address_place", "lat", "lon"),
+    )
+    pk: int | None = _key()
+    text: str = _text()  # as it was written
+    plain: str = _text()  # its one form (`sync/address_text.py`)
+    kind: str = _text()
+    lon: int = Field()  # WGS-84, millionths of a degree
+    lat: int = Field()
+    source: str = _text("")
+
+
+class AddressPair(DistrictRow, table=True):
+    """Which of 8,192 addresses in a row hold a pair of signs: small rows, which only grow, and one scheme for all."""
+
+    __tablename__ = "address_pair"
+    pair: str = Field(primary_key=True, sa_type=Text)
+    part: int = Field(primary_key=True)  # the key of an address, divided by 8,192
+    count: int = Field()
+    places: bytes = _bytes()  # the remainders, 16 bits each, rising
+
+
 class Reassignment(DistrictRow, table=True):
     """Many documents on their way to other places: what moves, and how far it has come."""
 

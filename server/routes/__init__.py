@@ -15,6 +15,7 @@ MODULES = [
     "server.routes.console",
     "server.routes.escalations",
     "server.routes.cells",
+    "server.routes.places",
     "server.routes.ledger",
     "server.routes.reassignments",
     "server.routes.quarantine",

@@ -9,6 +9,7 @@ from litestar.enums import MediaType
 from litestar.params import Parameter
 
 from geo.layer import Fields, Form, report_csv, report_geojson
+from geo.vector_tiles import half_a_pixel_m
 from server.auth.callers import Caller
 from server.auth.guards import callers_of, runtime_of
 from server.console import layers
@@ -55,13 +56,21 @@ async def get_cells(
     generation: Annotated[int | None, Parameter(ge=0)] = None,
     bbox: Name = None,
     tolerance_m: Annotated[float, Parameter(ge=0, le=1000)] = 0,
+    zoom: Annotated[int | None, Parameter(ge=0, le=22)] = None,
 ) -> Response[bytes]:
-    """The cells of the active generation, or of `generation`, as GeoJSON in WGS-84."""
+    """The cells of the active generation, or of `generation`, as GeoJSON in WGS-84.
+
+    Simplified by `tolerance_m`, or to what can be seen at the `zoom` of a web map: half a pixel.
+    """
     district = district_of(request, caller)
     box = layers.read_bbox(bbox)
     if tolerance_m != tolerance_m:  # noqa: PLR0124  # not a number is the one value that differs from itself
         raise BadRequest("`tolerance_m` 应为米数。")
+    if zoom is not None and tolerance_m:
+        raise BadRequest("`zoom` 和 `tolerance_m` 只能给一个。")
     _, layer = await district.read(lambda reader: layers.layer_of(reader, district.code, generation))
+    if zoom is not None and layer.cells:
+        tolerance_m = half_a_pixel_m(zoom, (layer.bbox[1] + layer.bbox[3]) / 2)
     body = await asyncio.to_thread(layers.drawn, layer, bbox=box, tolerance_m=tolerance_m)
     return Response(body, media_type="application/geo+json")
 

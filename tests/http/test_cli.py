@@ -225,6 +225,21 @@ def test_a_list_as_spreadsheets_write_it_is_read(line: Line, tmp_path: Path) -> 
     assert "0 units" in line.run("units", "import", str(tmp_path / "units.csv")).output
 
 
+def test_a_list_of_addresses_keeps_its_good_lines_and_names_the_others(line: Line, tmp_path: Path) -> None:
+    file = tmp_path / "addresses.csv"
+    file.write_bytes("地址,经度,纬度,类别\n牡丹路1号,112.4,34.6,\n幸福小区,112.41,34.6,小区\n".encode("gbk"))
+    words = ("addresses", "import", str(file), "--source", "民政")
+    assert "2 lines refused" in line.run(*words, code=1).output  # no coordinate system
+    assert "2 added, 0 changed, 0 unchanged." in line.run(*words, "--crs", "gcj02").output
+    assert "0 added, 0 changed, 2 unchanged." in line.run(*words, "--crs", "gcj02").output
+    assert "文件不是 utf-8 编码" in line.run(*words, "--encoding", "utf-8", code=1).output
+    with file.open("ab") as more:
+        more.write("牡丹路2号,东,34.6,\n牡丹路3号,112.4,34.6,\n".encode("gbk"))
+    told = line.run(*words, "--crs", "gcj02", "--encoding", "gbk", code=1).output
+    assert ":4: coordinate_not_a_number: 经度或纬度不是数字。" in told
+    assert "1 added, 0 changed, 2 unchanged; 1 lines refused." in told
+
+
 def test_an_unsafe_server_says_why_and_ends_with_2(
     line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
