@@ -17,7 +17,7 @@ import numpy as np
 import shapely
 from mapbox_vector_tile.encoder import on_invalid_geometry_make_valid
 
-from geo.checks import polygons_of
+from geo.shapes import polygons_of
 
 if TYPE_CHECKING:
     from geo.cells import Layer

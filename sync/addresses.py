@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from geo.assignment import TOLERANCE_M, Method, assign_all
+from geo.assignment import Method, assign_all
 from geo.coordinates import LocalPlane
 from geo.points import Crs, Fix, Source
 from sync import address_text
@@ -127,7 +127,8 @@ def _keys_in(reader: Reader, config: Config, cells: frozenset[str]) -> list[int]
     if layer is None or not known:
         return []
     west, south, east, north = np.array(known).T
-    wide, high = TOLERANCE_M / layer.plane.east_m, TOLERANCE_M / layer.plane.north_m
+    reach_m = config.thresholds.tolerance_m
+    wide, high = reach_m / layer.plane.east_m, reach_m / layer.plane.north_m
     box = _box(west.min() - wide, south.min() - high, east.max() + wide, north.max() + high)
     return [row["pk"] for row in reader.find("address", box, columns=["pk"])]
 
@@ -261,7 +262,7 @@ def _cells(config: Config, rows: Iterable[Row]) -> list[str | None]:
     fixes = [Fix(row["lon"] / DEGREE, row["lat"] / DEGREE, Crs.WGS84, source=Source.ADDRESS) for row in rows]
     if config.index is None:
         return [None] * len(fixes)
-    answers = assign_all(config.index, list(fixes))
+    answers = assign_all(config.index, list(fixes), config.thresholds)
     return [one.cell if one.method in {Method.CONTAINED, Method.SNAPPED} else None for one in answers]
 
 

@@ -185,21 +185,25 @@ def what_is_at(reader: Reader, config: Config, fix: Fix) -> dict[str, Any]:
     lon, lat = convert_point(fix.lon, fix.lat, fix.crs, Crs.WGS84, config.provider)
     index = config.index
     nowhere = Assignment(Method.OUTSIDE, needs_confirmation=True)
-    (found,) = [nowhere] if index is None else assign_all(index, [fix], provider=config.provider)
+    (found,) = [nowhere] if index is None else assign_all(index, [fix], config.thresholds, config.provider)
     row = None if found.cell is None else config.cell_by_code.get(found.cell)
     return {
         "lon": round(lon, 6),
         "lat": round(lat, 6),
         "generation": config.generation,
         "cell": None if row is None else {"code": row.code, "name": row.name, "kind": row.kind},
-        "areas": [] if row is None else _areas(config, row.code),
+        "areas": _areas(config, found),
         "assignment": msgspec.to_builtins(found),
         "addresses": [_near(one) for one in nearest(reader, config, lon, lat, limit=_NEAREST)],
     }
 
 
-def _areas(config: Config, cell: str) -> list[dict[str, Any]]:
-    return [{"code": row.code, "name": row.name, "level": row.level} for row in config.ancestors(cell)]
+def _areas(config: Config, found: Assignment) -> list[dict[str, Any]]:
+    """The areas above the cell; of a point too vague for a cell, the lowest that is sure, and those above it."""
+    sure = None if found.area is None else config.cell_by_code.get(found.area)
+    rows = [] if sure is None else [sure]
+    rows += config.ancestors(found.cell or found.area or "")
+    return [{"code": row.code, "name": row.name, "level": row.level} for row in rows]
 
 
 def _near(one: Found) -> dict[str, Any]:

@@ -313,6 +313,13 @@ def test_a_vague_point_says_how_sure_it_is(listed: Town) -> None:
         CELLS[0],
     )
     assert 0 < found["p"] < 1
+    raised = at(listed, **(place | {"accuracy_m": 110})).json()
+    assert (raised["cell"], raised["assignment"]["method"]) == (None, "raised")
+    assert raised["assignment"]["needs_confirmation"]
+    assert raised["areas"] == []  # where no area is sure either
+    near = at(listed, **(place | {"accuracy_m": 80})).json()
+    assert near["assignment"]["area"] == near["areas"][0]["code"]
+    assert near["areas"][-1]["code"] == CODE
     beyond = at(listed, lon=WEST - 0.0003, lat=SOUTH + STEP_Y / 2, crs="wgs84").json()
     assert (beyond["cell"]["code"], beyond["assignment"]["method"]) == (CELLS[0], "snapped")
     assert 25 < beyond["assignment"]["distance_m"] < 30
