@@ -7,13 +7,13 @@ tell nothing and are looked up only where there is nothing rarer.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from geo.assignment import Method, assign_all
+from geo.assignment import Assignment, Method, assign_all
 from geo.coordinates import LocalPlane
 from geo.points import Crs, Fix, Source
 from sync import address_text
@@ -208,6 +208,24 @@ def address_lookup(reader: Reader, config: Config, text: str) -> tuple[float, fl
         return None
     (cell,) = cells if len(cells) == 1 else (None,)
     return None if cell is None else (meant[0].lon, meant[0].lat, cell)
+
+
+def addressed(
+    reader: Reader,
+    config: Config,
+    cases: Mapping[bytes, Mapping[str, Any]],
+    found: Mapping[bytes, Assignment],
+) -> dict[bytes, int]:
+    """PC4: the cells of the typed addresses of cases that no fix places, by the key of the case."""
+    cells: dict[bytes, int] = {}
+    for key, values in cases.items():
+        text, placed = values.get("address"), found.get(key)
+        if not isinstance(text, str) or not text.strip() or (placed is not None and placed.cell is not None):
+            continue
+        meant = address_lookup(reader, config, text)
+        if meant is not None and (row := config.cell_by_code.get(meant[2])) is not None:
+            cells[key] = row.pk
+    return cells
 
 
 def _is_it(address: Address, other: Address, kind: str, areas: Sequence[str]) -> bool:

@@ -72,7 +72,14 @@ def open_case(
     """A new case at its place, with its class, status, clocks and what an on-the-spot settlement brings."""
     household = household_cell(facts, values.get("household_id"))
     found = facts.assigned.get(key)
-    placed = placing.place(facts.config, values, author=author, found=found, household_cell=household)
+    placed = placing.place(
+        facts.config,
+        values,
+        author=author,
+        found=found,
+        addressed=facts.addressed.get(key),
+        household_cell=household,
+    )
     values |= {
         "cell": placed.cell,
         "cell_generation": facts.config.generation,
@@ -381,9 +388,14 @@ def amended(batch: Batch, facts: Facts, item: Item, changed: frozenset[str]) -> 
     """What follows from a merged edit: place, class, recusal, clocks."""
     changed |= _derive(batch, item, changed)
     by_person = (item.values.get("assignment") or {}).get("method") == placing.PERSON
-    if changed & {"location", "household_id"} and not by_person:
-        household = household_cell(facts, item.values.get("household_id"))
-        placed = placing.place(facts.config, item.values, author=item.doc.writer, household_cell=household)
+    if changed & {"location", "address", "household_id"} and not by_person:
+        placed = placing.place(
+            facts.config,
+            item.values,
+            author=item.doc.writer,
+            addressed=facts.addressed.get(item.doc.id),
+            household_cell=household_cell(facts, item.values.get("household_id")),
+        )
         batch.place(item, Place.cell, placed.cell_pk)
         generation = facts.config.generation
         batch.set(item, {"cell": placed.cell, "cell_generation": generation, "assignment": placed.assignment})

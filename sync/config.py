@@ -128,8 +128,6 @@ class Config:
         self.account_by_id = {row.id: row for row in self.accounts.values()}
         self.settings = dict(settings)
         self.generation = generation
-        # The cell (its key) where an address as it was typed lies, if it can be no other; None where no list is kept.
-        self.address_lookup: Callable[[str], int | None] | None = None
         self.rules_source = rules
         self.calendar_sources = dict(calendars)
         self._unit_cells: dict[int, list[tuple[int, int, int]]] = {}

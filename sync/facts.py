@@ -45,6 +45,9 @@ class Facts(Struct):
     plans: dict[Any, tuple[bytes, int | None, list[dict[str, Any]]]] = field(default_factory=dict)
     births: dict[Any, Done] = field(default_factory=dict)  # by what the lifecycle reads of a capture
     assigned: dict[bytes, Assignment] = field(default_factory=dict)  # by the key of the pushed case
+    addressed: dict[bytes, int] = field(
+        default_factory=dict
+    )  # the cell of its typed address, by the key of the case
     viewers: dict[int, Viewer] = field(default_factory=dict)
     sights: dict[tuple[int, int], Sight] = field(default_factory=dict)  # by viewer and collection
     clock_offset: int | None = None  # what the pushing phone's clock was wrong by at its last hello, ms

@@ -77,12 +77,14 @@ def place(
     *,
     author: int | None,
     found: Assignment | None = None,
+    addressed: int | None = None,
     household_cell: int | None = None,
     heir: int | None = None,
 ) -> Placed:
     """PC1, PC4: where a case with these values belongs; `found` is the assignment of its fix if it is known already.
 
-    `heir` is the cell that has taken over the ground of the one it was in.
+    `addressed` is the cell of its typed address, where that can be no other's (``sync/addresses.py``). `heir` is the
+    cell that has taken over the ground of the one it was in.
     """
     if found is None and config.index is not None and (fix := fix_of(values.get("location"))) is not None:
         (found,) = assign_all(config.index, [fix], config.thresholds, config.provider)
@@ -92,7 +94,7 @@ def place(
             return Placed(row.pk, row.code, _record(found))
     if found is not None and found.method is Method.OUTSIDE:
         return Placed(OUTSIDE, OUTSIDE_CODE, _record(found))
-    told = _told(config, values, household_cell)
+    told = _told(config, addressed, household_cell)
     if found is not None and found.method is Method.RAISED:
         if told is not None and allows(config, found.area, told.cell):
             return told
@@ -142,13 +144,10 @@ def word_of(
     return {"method": PERSON, "needs_confirmation": False} | known
 
 
-def _told(config: Config, values: Mapping[str, Any], household_cell: int | None) -> Placed | None:
+def _told(config: Config, addressed: int | None, household_cell: int | None) -> Placed | None:
     """Where the case is by its address, else by its household."""
-    address = values.get("address")
-    if config.address_lookup is not None and isinstance(address, str) and address.strip():
-        cell = config.address_lookup(address)
-        if cell is not None and in_force(config, cell):
-            return Placed(cell, config.cells[cell].code, _plain("address", confirm=False))
+    if addressed is not None and in_force(config, addressed):
+        return Placed(addressed, config.cells[addressed].code, _plain("address", confirm=False))
     if household_cell is not None and in_force(config, household_cell):
         return Placed(household_cell, config.cells[household_cell].code, _plain("household", confirm=False))
     return None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence, Set as AbstractSet
 import msgspec
 
 from sync import content, placing, push_cases, push_others
+from sync.addresses import addressed
 from sync.entry_classes import load_named
 from sync.facts import Facts, load_cases, load_history
 from sync.parents import MERGED_HOPS, case_keys, is_act, masters
@@ -159,6 +160,10 @@ def _captures(tx: Tx, facts: Facts, keys: Sequence[bytes], rows: Sequence[PushRo
     }
     unknown = {key: value for key, value in locations.items() if (Collection.cases, key) not in facts.docs}
     facts.assigned = placing.assign_fixes(facts.config, unknown)
+    told = {row.key: row.doc for row in rows if row.fault is None and row.doc.get("address")}
+    if told:  # a case that is edited may have lost its fix, or got another address
+        known = placing.assign_fixes(facts.config, {key: doc.get("location") for key, doc in told.items()})
+        facts.addressed = addressed(tx, facts.config, told, known)
     push_cases.load_waiting(tx, facts, keys)
     entries = [doc.id for doc in facts.by_pk.values() if doc.collection == Collection.entries]
     if entries:

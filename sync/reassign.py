@@ -223,7 +223,7 @@ def _step(
     if homes:
         facts.learn(tx.documents(Collection.households, sorted(homes)))
     if task.kind == rules.EDITION:
-        facts.assigned = rules.assigned(facts.config, docs)
+        rules.learn_places(tx, facts, docs)
     batch = new_batch(tx, context)
     moved: list[Row] = []
     count = 0

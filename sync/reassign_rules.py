@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from geo.assignment import Assignment
 from sync import casework, content, placing
+from sync.addresses import addressed
 from sync.batch import Batch, Item, status_number
 from sync.cases import lifecycle
 from sync.cases.catalogue import OPEN_STATUSES
@@ -15,7 +15,7 @@ from sync.config import OUTSIDE, OUTSIDE_CODE, Config, duty_tag
 from sync.directives import end_authorship, follow, move
 from sync.facts import Facts
 from sync.recusal import denied
-from sync.store import Row
+from sync.store import Reader, Row
 from sync.values import Collection, Doc, Place
 
 EDITION, UNIT, WORKER = "edition", "unit", "worker"
@@ -92,14 +92,17 @@ def back_from(cell: int | None, moves: Iterable[tuple[int | None, int | None]]) 
     return place if known else None
 
 
-def assigned(config: Config, docs: Iterable[Doc]) -> dict[bytes, Assignment]:
-    """Where the fixes of these cases lie now, asked of the layer in one go."""
-    locations = {
-        doc.id: msgspec.json.decode(b"{" + doc.clear + b"}").get("location")
+def learn_places(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
+    """Where the fixes of these cases lie now, asked of the layer in one go, and else what they were told to be."""
+    cases = {
+        doc.id: msgspec.json.decode(b"{" + doc.clear + b"}")
         for doc in docs
-        if doc.collection == Collection.cases and doc.gone is None and b'"location"' in doc.clear
+        if doc.collection == Collection.cases and doc.gone is None
     }
-    return placing.assign_fixes(config, locations)
+    fixes = {key: values["location"] for key, values in cases.items() if values.get("location")}
+    facts.assigned = placing.assign_fixes(facts.config, fixes)
+    unplaced = {key: values for key, values in cases.items() if values.get("address")}
+    facts.addressed = addressed(reader, facts.config, unplaced, facts.assigned)
 
 
 def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc, *, back: int | None = None) -> bool:
@@ -153,7 +156,10 @@ def _case_to_cell(batch: Batch, facts: Facts, task: Task, item: Item, back: int 
         placed = placing.Placed(target, config.cells[target].code, said | {"needs_confirmation": True})
     else:
         found = facts.assigned.get(doc.id)
-        placed = placing.place(config, item.values, author=doc.writer, found=found, heir=heir)
+        place_told = facts.addressed.get(doc.id)
+        placed = placing.place(
+            config, item.values, author=doc.writer, found=found, addressed=place_told, heir=heir
+        )
     if placed.cell_pk == doc.cell:
         if not by_person and _names_the_past(config, held):
             kept = {name: value for name, value in held.items() if name == "moved"}

@@ -9,6 +9,7 @@ from msgspec import structs
 from shapely.affinity import translate
 
 from sync import administration, generations, placing
+from sync.address_list import AddressRecord, add_addresses
 from sync.config import PLACING
 from sync.errors import Unprocessable
 from sync.reassign import Budget, reassign_work
@@ -135,21 +136,39 @@ def test_a_household_within_the_area_that_is_sure_settles_a_hopeless_fix(distric
     assert (of_no_area["cell"], of_no_area["assignment"]["method"]) == (FAR, "household")
 
 
-def test_without_a_fix_the_address_says_more_than_the_household(
-    district: District, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def listed(district: District, text: str, cell: str) -> None:
+    """A line of the district's list of addresses, in the middle of a cell."""
+    middle = middle_of(cell)
+    place = AddressRecord(text, "address", round(middle["lon"] * 1e6), round(middle["lat"] * 1e6))
+    district.commit(add_addresses([place]))
+
+
+def test_without_a_fix_the_address_says_more_than_the_household(district: District) -> None:
     an, home = district.phone("an"), household(district, HOME)
-    known = {"解放路12号": district.cells[NEXT], "旧街1号": -1}
-    monkeypatch.setattr(district.config(), "address_lookup", known.get)
+    listed(district, "解放路12号", NEXT)
     case = an.capture(location=None, address="解放路12号", household_id=home)
     assert (case["cell"], case["assignment"]) == (NEXT, {"method": "address", "needs_confirmation": False})
-    for address in ("解放路13号", "旧街1号", " ", None):  # not in the list, of a cell of the past, none
+    for address in ("解放路13号", "解放路", " ", None):  # not in the list, a road alone, none
         case = an.capture(location=None, address=address, household_id=home)
         assert (case["cell"], case["assignment"]["method"]) == (HOME, "household")
     case = an.capture(location=between(30), address="解放路12号")
     assert (case["cell"], case["assignment"]["method"]) == (NEXT, "address")
     case = an.capture(location=middle_of(HOME), address="解放路12号")
     assert (case["cell"], case["assignment"]["method"]) == (HOME, "contained"), "a good fix says more"
+
+
+def test_an_address_that_is_written_later_places_the_case_and_follows_the_next_edition(
+    district: District,
+) -> None:
+    an = district.phone("an")
+    listed(district, "解放路12号", NEXT)
+    case = an.capture(location=None)
+    assert case["assignment"]["method"] == "home_cell"
+    moved = an.edit(case, address="解放路12号")
+    assert (moved["cell"], moved["assignment"]["method"]) == (NEXT, "address")
+    regrid(district, layer_of({NEXT: FAR}))
+    assert district.whole("cases", case["id"])["cell"] == FAR
+    assert district.whole("cases", case["id"])["assignment"]["method"] == "address"
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
