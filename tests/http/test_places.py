@@ -317,9 +317,11 @@ def test_a_vague_point_says_how_sure_it_is(listed: Town) -> None:
     assert (raised["cell"], raised["assignment"]["method"]) == (None, "raised")
     assert raised["assignment"]["needs_confirmation"]
     assert raised["areas"] == []  # where no area is sure either
-    near = at(listed, **(place | {"accuracy_m": 80})).json()
-    assert near["assignment"]["area"] == near["areas"][0]["code"]
-    assert near["areas"][-1]["code"] == CODE
+    between = at(
+        listed, **(place | {"lon": WEST + STEP_X, "accuracy_m": 30})
+    ).json()  # of one community's two cells
+    assert (between["cell"], between["assignment"]["area"]) == (None, f"{CODE}001001")
+    assert [area["code"] for area in between["areas"]] == [f"{CODE}001001", f"{CODE}001", CODE]
     beyond = at(listed, lon=WEST - 0.0003, lat=SOUTH + STEP_Y / 2, crs="wgs84").json()
     assert (beyond["cell"]["code"], beyond["assignment"]["method"]) == (CELLS[0], "snapped")
     assert 25 < beyond["assignment"]["distance_m"] < 30
