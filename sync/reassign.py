@@ -217,13 +217,17 @@ def _step(
     undone: Mapping[int, Sequence[tuple[int | None, int | None]]],
 ) -> int:
     facts = Facts(tx.head(), context.configs.get(tx), context.keys)
-    docs = facts.learn(tx.documents_by_pk(pks))
+    docs = tx.documents_by_pk(pks)
+    if task.kind == rules.EDITION:
+        stay = rules.learn_places(tx, facts, docs) - undone.keys()
+        docs = [doc for doc in docs if doc.pk not in stay]
+    facts.learn(docs)
     load_cases(tx, facts, docs)
     homes = rules.homes_of(docs, facts)
     if homes:
         facts.learn(tx.documents(Collection.households, sorted(homes)))
-    if task.kind == rules.EDITION:
-        rules.learn_places(tx, facts, docs)
+    if not docs:
+        return 0
     batch = new_batch(tx, context)
     moved: list[Row] = []
     count = 0

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from geo.assignment import Method
 from sync import casework, content, placing
 from sync.addresses import addressed
 from sync.batch import Batch, Item, status_number
@@ -92,17 +93,33 @@ def back_from(cell: int | None, moves: Iterable[tuple[int | None, int | None]]) 
     return place if known else None
 
 
-def learn_places(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> None:
-    """Where the fixes of these cases lie now, asked of the layer in one go, and else what they were told to be."""
+def learn_places(reader: Reader, facts: Facts, docs: Iterable[Doc]) -> set[int]:
+    """Where the fixes of these cases lie now, asked of the layer in one go, and else what they were told to be.
+
+    Returns the keys of those that lie where they should: they need no further look.
+    """
     cases = {
-        doc.id: msgspec.json.decode(b"{" + doc.clear + b"}")
+        doc: msgspec.json.decode(b"{" + doc.clear + b"}")
         for doc in docs
         if doc.collection == Collection.cases and doc.gone is None
     }
-    fixes = {key: values["location"] for key, values in cases.items() if values.get("location")}
+    fixes = {doc.id: values["location"] for doc, values in cases.items() if values.get("location")}
     facts.assigned = placing.assign_fixes(facts.config, fixes)
-    unplaced = {key: values for key, values in cases.items() if values.get("address")}
+    stay = {doc.pk for doc, values in cases.items() if _stays(facts, doc, values.get("assignment") or {})}
+    unplaced = {doc.id: values for doc, values in cases.items() if doc.pk not in stay}
     facts.addressed = addressed(reader, facts.config, unplaced, facts.assigned)
+    return stay
+
+
+def _stays(facts: Facts, doc: Doc, held: Mapping[str, Any]) -> bool:
+    """Whether an open case lies where a person, its fix or nothing else says, in a cell that there is."""
+    config = facts.config
+    if doc.status not in _OPEN or doc.cell is None or not placing.in_force(config, doc.cell):
+        return False
+    found = facts.assigned.get(doc.id)
+    if held.get("method") == placing.PERSON or found is None or found.method is Method.NONE:
+        return True
+    return found.cell == config.cells[doc.cell].code and not _names_the_past(config, held)
 
 
 def reassign(batch: Batch, facts: Facts, task: Task, doc: Doc, *, back: int | None = None) -> bool:
