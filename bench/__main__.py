@@ -37,6 +37,7 @@ def figures(shared: Replication, folder: Path) -> dict[str, Callable[[], Figure]
         "poke_p99_ms": lambda: streams.poke_p99_ms(folder, shared.scale),
         "assign_bulk": lambda: ground.assign_bulk(shared.scale),
         "assign_one_us": lambda: ground.assign_one_us(shared.scale),
+        "certainty_us": lambda: ground.certainty_us(shared.scale),
         "index_build_s": lambda: ground.index_build_s(shared.scale),
         "activate_cases_per_s": lambda: editions.activate_cases_per_s(folder, shared.scale),
         "convert_forward": lambda: conversions.convert_forward(shared.scale),

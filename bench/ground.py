@@ -10,8 +10,11 @@ from bench.figures import Figure, Scale, cpu_rate, median, percentile, rate
 from bench.tessellation import voronoi_layer
 from geo.assignment import LayerIndex
 from geo.cells import Layer
+from geo.certainty import SAMPLES, Thresholds, weigh
 from geo.coordinates import Floats
 from geo.layer import from_geojson, to_geojson
+from geo.points import SIGMAS_AT_68
+from geo.tiles import OUTSIDE
 from geo.tiling import Tiles, build
 
 CELLS = 25_600  # of which those on the edge are left out
@@ -103,6 +106,38 @@ def index_build_s(scale: Scale) -> Figure:
         "25,000 cells ≤ 5 s and ≤ 60 MB, 1,500 ≤ 0.3 s",
         f"{len(layer.cells)} cells, {weight:.0f} MB; 1,500 cells {little:.2f} s; limit: reading the layer from the "
         f"bytes it is kept in; median of {scale.runs}",
+    )
+
+
+def certainty_us(scale: Scale) -> Figure:
+    """Microseconds a point to say how sure its cell is, many at once."""
+    index = _index()
+    _tiles()
+    count = scale.points // 10
+    lon, lat = _points(count)
+    cells = index.locate(lon, lat)
+    lon, lat, cells = lon[cells != OUTSIDE], lat[cells != OUTSIDE], cells[cells != OUTSIDE]
+    places = index.layer.plane.to_metres(np.column_stack([lon, lat]))
+    sigmas = np.full(len(cells), 5.0 / SIGMAS_AT_68)
+    within = np.zeros(len(cells), dtype=np.bool_)
+    samples = np.repeat(lon, SAMPLES), np.repeat(lat, SAMPLES)
+    ours: list[float] = []
+    limits: list[float] = []
+    for _ in range(scale.runs):
+        limits.append(1e6 / cpu_rate(len(cells), lambda: index.locate(*samples)))
+        ours.append(
+            1e6 / cpu_rate(len(cells), lambda: weigh(index, cells, places, sigmas, within, Thresholds()))
+        )
+    value, limit = median(ours), median(limits)
+    return Figure(
+        "certainty_us",
+        value,
+        "µs",
+        limit,
+        value / limit,
+        "64 samples ≤ 5 µs a point",
+        f"{len(cells)} points with a radius of 5 m at 68 %, {SAMPLES} samples each (more near a threshold), with the "
+        f"candidates where it is unsure; limit: the look-up of {SAMPLES} points alone; median of {scale.runs}",
     )
 
 
