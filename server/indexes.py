@@ -15,6 +15,7 @@ from typing import Final
 from geo.assignment import LayerIndex
 from geo.layer import from_geojson
 from server import tile_file
+from server.errors import place_of
 from server.memory import give_back
 
 _KEPT_MAX: Final = 8  # in memory, of all districts
@@ -63,6 +64,9 @@ class Indexes:
             give_back()
         except OSError as error:  # the index has its tiles; only the next start does without the file
             _log.warning("the tiles of a layer could not be kept", extra={"fields": {"why": error.strerror}})
+        except Exception as error:  # noqa: BLE001  # nobody waits for this thread
+            # Geometry goes on answering, slowly.
+            _log.error("the tiles of a layer could not be built", extra={"fields": place_of(error)})
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest[:32]}.tiles"

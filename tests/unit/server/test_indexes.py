@@ -137,6 +137,21 @@ def test_tiles_that_cannot_be_kept_serve_all_the_same(
     assert "could not be kept" in caplog.text
 
 
+def test_tiles_that_cannot_be_built_are_told_of_and_geometry_goes_on_answering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(assignment, "build", fail)
+    indexes = Indexes(tmp_path)
+    with caplog.at_level(logging.ERROR, logger="wangge.indexes"):
+        index = indexes.of(CONTENT)
+        indexes.close()
+    assert answers(index) == WANTED
+    assert "could not be built" in caplog.text
+
+
 def test_old_files_are_tidied_away(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"{number:032x}.tiles").write_bytes(b"old")
