@@ -184,12 +184,15 @@ def test_whatever_corners_are_missing_and_however_it_cracks_what_is_offered_leav
 ) -> None:
     """Corners on the north sides of cells, which the cells above them do not have, and a crack of up to 60 cm."""
     cells: list[dict[str, Any]] = cracked(crack * 1e-7) if crack else chessboard()
-    for which, share in sorted(extra):  # from the west on, so that no ring runs back on itself
-        ring = cells[which]["geometry"]["coordinates"][0]
-        (east, north), (west, _) = ring[2], ring[3]
-        at = [west + (east - west) * share / 100, north]
-        if at not in ring:
-            cells[which]["geometry"]["coordinates"] = [[*ring[:3], at, *ring[3:]]]
+    rings = [cell["geometry"]["coordinates"][0] for cell in cells]
+    for which in {cell for cell, _ in extra}:
+        (east, north), (west, _) = rings[which][2:4]
+        shares = sorted(
+            {share for cell, share in extra if cell == which}, reverse=True
+        )  # a metre apart at least
+        more = [[west + (east - west) * share / 100, north] for share in shares]
+        corners = [*rings[which][:3], *more, *rings[which][3:]]
+        cells[which]["geometry"]["coordinates"] = [corners]
     shown, made = read(cells), read(cells, repair=True)
     assert made.layer is not None
     left = {fault.code for fault in check(made.layer).faults if fault.code is not FaultCode.RING_INVALID}
