@@ -150,14 +150,20 @@ def assign_one_us(scale: Scale) -> Figure:
     pairs = list(zip(lon.tolist(), lat.tolist(), strict=True))
     ours: list[float] = []
     limits: list[float] = []
+    clock: list[float] = []
+    for x, y in pairs:  # each in a loop of its own, as a process that places one capture after the other
+        begun = time.perf_counter_ns()
+        index.locate_one(x, y)
+        ours.append((time.perf_counter_ns() - begun) / 1000)
     for x, y in pairs:
         begun = time.perf_counter_ns()
         tree.query(shapely.Point(x, y), predicate="intersects")
-        between = time.perf_counter_ns()
-        index.locate_one(x, y)
-        ours.append((time.perf_counter_ns() - between) / 1000)
-        limits.append((between - begun) / 1000)
-    value, limit = percentile(ours, 0.5), percentile(limits, 0.5)
+        limits.append((time.perf_counter_ns() - begun) / 1000)
+    for _ in pairs:
+        begun = time.perf_counter_ns()
+        clock.append((time.perf_counter_ns() - begun) / 1000)
+    idle = percentile(clock, 0.5)
+    value, limit = percentile(ours, 0.5) - idle, percentile(limits, 0.5) - idle
     return Figure(
         "assign_one_us",
         value,
@@ -165,6 +171,7 @@ def assign_one_us(scale: Scale) -> Figure:
         limit,
         value / limit,
         "p50 ≤ 1, p99 ≤ 3",
-        f"p50 of {len(pairs)} points one by one, {len(index.layer.cells)} cells, p99 {percentile(ours, 0.99):.1f} µs; "
+        f"p50 of {len(pairs)} points one by one, {len(index.layer.cells)} cells, p99 "
+        f"{percentile(ours, 0.99) - idle:.1f} µs, without the {idle:.2f} µs of the clock; "
         f"limit: Shapely's STRtree; runs as {'quick' if scale.quick else 'default'}",
     )

@@ -35,7 +35,7 @@ from geo.tiles import OUTSIDE, Ordinals, TileIndex, touched_first
 from geo.tiling import Tiles, build
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -89,6 +89,7 @@ class LayerIndex:
         self.layer = layer
         self._tree = shapely.STRtree(layer.geometries)
         self._tiles: TileIndex | None = None
+        self.locate_one: Callable[[float, float], int] = self._one
         self._ground_m = layer.plane.geometries_to_metres(layer.geometries)
         self._tree_m = shapely.STRtree(self._ground_m)
 
@@ -96,6 +97,7 @@ class LayerIndex:
         """Answer by these tiles of this very layer from now on, or by tiles that are built now (0.1 s to seconds)."""
         given = build(self.layer.geometries) if tiles is None else tiles
         self._tiles = TileIndex(given, self._tree)
+        self.locate_one = self._tiles.locate_one
         return given
 
     def locate(self, lon: ArrayLike, lat: ArrayLike) -> Ordinals:
@@ -112,10 +114,9 @@ class LayerIndex:
             return np.array([tiles.locate_one(*pair) for pair in pairs], dtype=np.int32)
         return tiles.locate(x, y)
 
-    def locate_one(self, lon: float, lat: float) -> int:
-        """The same for one point."""
-        tiles = self._tiles
-        return int(self.locate([lon], [lat])[0]) if tiles is None else tiles.locate_one(lon, lat)
+    def _one(self, lon: float, lat: float) -> int:
+        """`locate_one`: the ordinal for one point, before there are tiles."""
+        return int(self.locate([lon], [lat])[0])
 
     def nearest(self, places_m: Floats, reach_m: Floats) -> tuple[Ordinals, Floats]:
         """For (n, 2) metres: the nearest cell within each reach and its distance; `OUTSIDE`, NaN if none."""
