@@ -35,7 +35,8 @@ def run_in(folder: Path, caught_by: int | str) -> subprocess.CompletedProcess[st
     if isinstance(caught_by, int):
         words = ["-m", "tests.simulation", "0", str(caught_by)]
     elif caught_by.startswith("town:"):
-        words = ["-m", "tests.simulation", "0", caught_by.removeprefix("town:"), "town"]
+        first, _, after = caught_by.removeprefix("town:").rpartition("-")
+        words = ["-m", "tests.simulation", first or "0", after, "town"]
     else:
         words = [
             "-m",
