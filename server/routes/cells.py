@@ -10,6 +10,7 @@ from litestar.params import Parameter
 
 from geo.layer import Fields, Form, report_csv, report_geojson
 from geo.vector_tiles import half_a_pixel_m
+from server import strict_json
 from server.auth.callers import Caller
 from server.auth.guards import callers_of, runtime_of
 from server.console import layers
@@ -39,6 +40,7 @@ _OPTIONS = {
     "encoding",
 }
 Name = Annotated[str | None, Parameter(max_length=100)]
+System = Annotated[str | None, Parameter(max_length=4096)]
 FormWanted = Annotated[Form, Parameter(query="format")]
 TableWanted = Annotated[Literal["geojson", "csv"], Parameter(query="format")]
 
@@ -130,7 +132,7 @@ async def export_generation(
 async def add_layer(
     request: HttpRequest,
     caller: Caller,
-    crs: Name = None,
+    crs: System = None,
     code_field: Name = None,
     name_field: Name = None,
     kind_field: Name = None,
@@ -144,9 +146,9 @@ async def add_layer(
     """A file of cells becomes a draft generation: 201 `{number, report}`, or 422 with the report of what is wrong.
 
     The file is GeoJSON, a shapefile in a zip, KML or KMZ: as the content type says, else as the bytes are. `crs` is
-    wgs84, cgcs2000, gcj02, bd09 or a code as EPSG:4547, where the file does not say; `encoding` is of the texts of a
-    shapefile without .cpg; `parent_fields` are names with commas, from the nearest area to the district; `elsewhere`
-    says that the edition in force lies in a wrong place.
+    wgs84, cgcs2000, gcj02, bd09, a code as EPSG:4547, or the table of a city's own plane in JSON, where the file does
+    not say; `encoding` is of the texts of a shapefile without .cpg; `parent_fields` are names with commas, from the
+    nearest area to the district; `elsewhere` says that the edition in force lies in a wrong place.
     """
     if not set(request.query_params) <= _OPTIONS:
         raise BadRequest(
@@ -167,7 +169,7 @@ async def add_layer(
         read_for,
         district,
         content,
-        crs or None,
+        _system(crs),
         fields,
         form=form_said(request.headers.get("content-type", "")),
         encoding=encoding or None,
@@ -183,6 +185,14 @@ async def add_layer(
         {"number": number, "cells": len(reading.layer.cells), "report": reading.report}
     )
     return Response(body, status_code=201, media_type=MediaType.JSON)
+
+
+def _system(text: str | None) -> str | dict[str, Any] | None:
+    """What is declared: a word, a code, a text of PROJ; in braces the table of a city's own system."""
+    if not text:
+        return None
+    table = strict_json.parse(text.encode()) if text.lstrip().startswith("{") else text
+    return table if isinstance(table, dict) else text
 
 
 def _names(text: str | None) -> tuple[str, ...]:

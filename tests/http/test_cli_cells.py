@@ -17,7 +17,7 @@ from server.cli import faults
 from server.layer_files import TELL
 from tests.http.test_cli import Line, line, one_cell  # noqa: F401  # `line` is a fixture
 from tests.unit.geo.conftest import chessboard, collection, square
-from tests.unit.geo.layer_files import board_kml, board_shapefile, parts_of, zipped
+from tests.unit.geo.layer_files import board_kml, board_shapefile, in_metres, parts_of, zipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,22 @@ def test_names_in_gbk_need_no_option_and_a_wrong_one_is_told(line: Line, tmp_pat
     assert "encoding_wrong" in line.run(*words, "--encoding", "utf-8", code=1).output
     text = kept(tmp_path, "a.geojson", collection_in("gb18030"))
     assert "encoding_guessed" in line.run("cells", "check", text, "--crs", "wgs84").output
+
+
+def test_a_city_keeps_the_table_of_its_own_plane_in_a_file(line: Line, tmp_path: Path) -> None:  # noqa: F811
+    cells, _ = in_metres(chessboard(), east=300_000, north=3_800_000)
+    path = kept(tmp_path, "a.geojson", collection(cells))
+    lines = ['base = "EPSG:4547"', "[plane]", 'axes = "east_north"', "dx_m = 300000", "dy_m = 3800000"]
+    table = "\n".join([*lines, "rotation_s = 0", "scale_ppm = 0"]).encode()
+    town = kept(tmp_path, "town.toml", table)
+    assert "9 cells in 5 areas, 0 warnings." in line.run("cells", "check", path, "--crs", town).output
+    wrong = kept(tmp_path, "wrong.toml", table.replace(b"dx_m", b"dx"))
+    assert "system_table_invalid" in line.run("cells", "check", path, "--crs", wrong, code=1).output
+    assert (
+        "broken.toml"
+        in line.run("cells", "check", path, "--crs", kept(tmp_path, "broken.toml", b"="), code=1).output
+    )
+    assert line.run("cells", "check", path, "--crs", str(tmp_path / "none.toml"), code=1).output
 
 
 def collection_in(encoding: str) -> bytes:

@@ -16,7 +16,7 @@ from geo.points import Crs
 from server.layer_files import CODE_SCHEME
 from sync.administration import put_settings
 from tests.http.town import CELLS, CODE, STEP_X, layer_geojson
-from tests.unit.geo.layer_files import METRES_PRJ, WGS84_PRJ, kml_of, parts_of, placemark, zipped
+from tests.unit.geo.layer_files import METRES_PRJ, WGS84_PRJ, in_metres, kml_of, parts_of, placemark, zipped
 
 if TYPE_CHECKING:
     from tests.http.town import Town
@@ -65,6 +65,19 @@ def test_a_file_is_taken_by_what_it_is_said_to_be_or_by_its_bytes(town: Town, so
     shown = town.get("clerk", "/api/v1/cells", generation=newest).json()
     assert [item["id"] for item in shown["features"]] == sorted(CELLS)
     assert shown["features"][0]["properties"]["name"] == "第1网格"
+
+
+def test_a_city_declares_its_own_plane_with_the_file(town: Town) -> None:
+    cells, _ = in_metres(features(), east=300_000, north=3_800_000)
+    body = json.dumps({"type": "FeatureCollection", "features": cells}).encode()
+    shift = {"axes": "east_north", "dx_m": 300_000, "dy_m": 3_800_000, "rotation_s": 0, "scale_ppm": 0}
+    table = json.dumps({"base": "EPSG:4547", "plane": shift})
+    answer = add(town, body, crs=table)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["report"]["faults"] == [], "it lies where the layer in force does"
+    assert "system_table_invalid" in refused(town, body, crs=json.dumps({"base": "EPSG:4547", "plan": shift}))
+    assert add(town, body, crs='{"base": 1, "base": 2}').status_code == 400
+    assert add(town, body, crs="{" * 5_000).status_code == 400
 
 
 def test_what_a_file_is_said_to_be_counts_before_its_bytes(town: Town) -> None:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
+import pyproj
 import shapefile
 
 from tests.unit.geo.conftest import chessboard
@@ -80,3 +81,17 @@ def kml_of(placemarks: str) -> bytes:
 
 def board_kml(*, more: str = "") -> bytes:
     return kml_of("".join(placemark(cell, more=more) for cell in chessboard()))
+
+
+def in_metres(
+    features: Sequence[dict[str, Any]], *, east: float = 0, north: float = 0
+) -> tuple[list[dict[str, Any]], str]:
+    """Cells of one ring as a city surveys them, in CGCS2000 of zone 114 less an offset; what ArcGIS calls the plane."""
+    plane = pyproj.CRS.from_epsg(4547)
+    way = pyproj.Transformer.from_crs(plane.geodetic_crs, plane, always_xy=True)
+    moved = []
+    for feature in features:
+        places = [way.transform(*place) for place in feature["geometry"]["coordinates"][0]]
+        ring = [[x - east, y - north] for x, y in places]
+        moved.append({**feature, "geometry": {"type": "Polygon", "coordinates": [ring]}})
+    return moved, str(plane.to_wkt("WKT1_ESRI"))

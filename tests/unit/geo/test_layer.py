@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyproj
 import pytest
 import shapely
 
@@ -18,6 +17,7 @@ from geo.layer import Fields, Reading, read_geojson
 from geo.points import Crs
 from geo.writing import LayerError, from_geojson, simplified, to_geojson
 from tests.unit.geo.conftest import MANCHESTER_FIELDS, chessboard, collection, feature, square
+from tests.unit.geo.layer_files import in_metres
 
 
 def read(features: list[dict[str, Any]], **options: Any) -> Reading:
@@ -155,21 +155,10 @@ def test_without_a_declared_coordinate_system_nothing_is_guessed() -> None:
     assert [fault.code for fault in reading.report.faults] == [FaultCode.CRS_MISSING]
 
 
-def in_metres(code: int) -> tuple[list[dict[str, Any]], str]:
-    """The chessboard as a city surveys it, in a plane of three degrees, and what ArcGIS calls that plane."""
-    plane = pyproj.CRS.from_epsg(code)
-    way = pyproj.Transformer.from_crs(plane.geodetic_crs, plane, always_xy=True)
-    cells = chessboard()
-    for cell in cells:
-        ring = cell["geometry"]["coordinates"][0]  # type: ignore[index]
-        cell["geometry"] = {"type": "Polygon", "coordinates": [[way.transform(*place) for place in ring]]}
-    return cells, plane.to_wkt("WKT1_ESRI")
-
-
 @pytest.mark.parametrize("said", ["EPSG:4547", "urn:ogc:def:crs:EPSG::4547", "the text of a .prj"])
 @pytest.mark.parametrize("by", ["the file", "a person"])
 def test_a_layer_in_metres_comes_to_lie_where_it_does_in_degrees(said: str, by: str) -> None:
-    cells, text = in_metres(4547)
+    cells, text = in_metres(chessboard())
     system = text if "text" in said else said
     if by == "a person":
         reading = read_geojson(collection(cells), system)
@@ -184,13 +173,7 @@ def test_a_layer_in_metres_comes_to_lie_where_it_does_in_degrees(said: str, by: 
 
 
 def test_a_citys_own_plane_is_told_by_its_table() -> None:
-    cells, _ = in_metres(4547)
-    for cell in cells:
-        ring = cell["geometry"]["coordinates"][0]
-        cell["geometry"] = {
-            "type": "Polygon",
-            "coordinates": [[(x - 300_000.0, y - 3_800_000.0) for x, y in ring]],
-        }
+    cells, _ = in_metres(chessboard(), east=300_000, north=3_800_000)
     shift = {"axes": "east_north", "dx_m": 300_000, "dy_m": 3_800_000, "rotation_s": 0, "scale_ppm": 0}
     table = {"base": "EPSG:4547", "name": "洛阳地方坐标系", "plane": shift}
     reading = read_geojson(collection(cells), table)
