@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -131,3 +132,11 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _our_loggers_are_on() -> None:
+    """A library that an earlier test of this worker used may have switched off the loggers it found."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("wangge"):
+            logging.getLogger(name).disabled = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -154,11 +153,3 @@ def shared_town(
 ) -> Iterator[Town]:
     """The same for tests that only look."""
     yield from _opened(request, built_town, tmp_path_factory.mktemp("shared") / "town")
-
-
-@pytest.fixture(autouse=True)
-def _our_loggers_are_on() -> None:
-    """A library that an earlier test of this worker used may have switched off the loggers it found."""
-    for name in list(logging.root.manager.loggerDict):
-        if name.startswith("wangge"):
-            logging.getLogger(name).disabled = False
