@@ -1,5 +1,6 @@
 """Who may use a database: one process at a time on SQLite; on PostgreSQL everybody together, or a restore alone."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Generator
@@ -53,4 +54,9 @@ def advisory_lock(url: str, *, alone: bool) -> Generator[None, None, None]:
                 if alone
                 else "A restore has this database: wait for its end."
             )
-        yield
+        try:
+            yield
+        finally:
+            # A server that only sees the connection close gives the lock back some time later.
+            with contextlib.suppress(psycopg.Error):  # it may be gone itself
+                connection.execute(f"select pg_advisory_unlock{kind}({_ADVISORY})".encode())

@@ -21,7 +21,7 @@ from server.backup import BadBackup, Manifest, backup, read_manifest
 from server.calling import call
 from server.database import Database
 from server.keys import DistrictKeys, KeyFileError, create_key_file
-from server.locks import DatabaseBusy
+from server.locks import DatabaseBusy, advisory_lock
 from server.migrations.run import SchemaMismatch, newest
 from server.restore import restore
 from server.runtime import initialise, opened
@@ -249,6 +249,26 @@ def test_a_restore_waits_for_nobody_on_postgresql(tmp_path: Path, fresh_pg_url: 
     with Database(settings).lock(alone=True), pytest.raises(DatabaseBusy, match="restore"):
         call(settings, "users_list")
     restore(settings, tmp_path / "b.zip", force=True)
+
+
+def test_a_lock_on_postgresql_is_given_back_before_the_server_sees_its_connection_close(
+    fresh_pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with much to do that took longer than the next command."""
+    left: list[psycopg.Connection[Any]] = []
+    close = psycopg.Connection.close
+
+    def leave(connection: psycopg.Connection[Any]) -> None:
+        left.append(connection)
+
+    monkeypatch.setattr(psycopg.Connection, "close", leave)
+    with advisory_lock(fresh_pg_url, alone=False):
+        pass
+    with advisory_lock(fresh_pg_url, alone=True):
+        pass
+    assert len(left) == 2
+    for connection in left:
+        close(connection)
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
