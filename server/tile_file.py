@@ -49,7 +49,7 @@ def save(tiles: Tiles, path: Path, layer: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except BaseException:
+    except BaseException:  # an interrupt too must leave no half of a file behind
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise
