@@ -22,7 +22,6 @@ _ABOUT: Final = (
     "activated_at",
     "activated_seq",
     "retired_at",
-    "report",
 )
 _lock = Lock()
 _layers: OrderedDict[tuple[str, int], tuple[int, Layer]] = OrderedDict()
@@ -102,7 +101,7 @@ def read_bbox(text: str | None) -> Bbox | None:
 
 def about_generation(row: Row, *, whole: bool = False) -> dict[str, Any]:
     """A generation without its ground; `whole` adds the report of its import."""
-    shown = {name: row[name] for name in _ABOUT if name != "report"}
+    shown = {name: row[name] for name in _ABOUT}
     if whole:
         shown["report"] = msgspec.json.decode(row["report"] or b"{}")
     return shown

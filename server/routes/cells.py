@@ -100,8 +100,13 @@ async def get_report(
 ) -> Response[bytes]:
     """What was found when a generation was imported: `format` is geojson, each fault at its place, or csv."""
     district = district_of(request, caller)
-    about, layer = await district.read(lambda reader: layers.layer_of(reader, district.code, number))
-    report = await asyncio.to_thread(reported, about, layer)
+    row, layer = await district.read(
+        lambda reader: (
+            layers.find_generation(reader, number, columns=("report",)),
+            layers.layer_of(reader, district.code, number)[1],
+        )
+    )
+    report = await asyncio.to_thread(reported, row, layer)
     if form == "csv":
         body = await asyncio.to_thread(report_csv, report)
         headers = {"Content-Disposition": f'attachment; filename="cells-{number}-report.csv"'}
